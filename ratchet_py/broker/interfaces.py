@@ -1,0 +1,53 @@
+"""The contract of what carries a topic's events beyond one process."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["BrokerInterface", "Publication"]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One event on its way to the subscribers of a topic.
+
+    Attributes:
+        event: Any JSON value.
+        exclude: Session ids that are not to get it.
+        eligible: The only session ids that are to get it; empty for everybody.
+    """
+
+    event: Any
+    exclude: Sequence[str] = ()
+    eligible: Sequence[str] = ()
+
+
+class BrokerInterface(ABC):
+    """Carries events between the processes that serve one application.
+
+    What ``publish`` is given reaches the receiver of every process that has subscribed to the
+    topic, this one included. Per publisher and topic the order is kept; delivery is at most once.
+    """
+
+    @abstractmethod
+    def setReceiver(self, receiver: Callable[[str, Publication], object]) -> None:
+        """Say who gets what arrives; called once, before anything else.
+
+        Args:
+            receiver: Called with the topic and the publication.
+        """
+
+    @abstractmethod
+    def publish(self, topic: str, publication: Publication) -> None:
+        """Send an event to all who have subscribed to the topic. It does not wait for them."""
+
+    @abstractmethod
+    def subscribe(self, topic: str) -> None:
+        """This process has its first subscriber to the topic."""
+
+    @abstractmethod
+    def unsubscribe(self, topic: str) -> None:
+        """This process has lost its last subscriber to the topic."""

@@ -1,0 +1,212 @@
+"""How every layer calls up: one way to catch, one way to wait.
+
+The layer that calls up catches. A callback that fails reaches ``onError`` of the component that
+was called, once, and goes no further down. A callback may be plain, return a Deferred, or be a
+coroutine; a plain one costs no Deferred.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from types import CoroutineType
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ratchet_py.interfaces import ConnectionInterface
+
+__all__ = ["Gate", "call", "toDeferred"]
+
+log = Logger()
+
+
+class _HandlesErrors(Protocol):
+    serial: bool
+
+    def onClose(self, conn: ConnectionInterface) -> object: ...
+
+    def onError(self, conn: ConnectionInterface, exc: Exception) -> object: ...
+
+
+class _TakesMessages(_HandlesErrors, Protocol):
+    def onMessage(self, conn: ConnectionInterface, msg: Any) -> object: ...
+
+
+def toDeferred(result: object) -> Deferred[Any] | None:
+    """The Deferred of what a callback returned, or None if it returned nothing to wait for."""
+    if isinstance(result, Deferred):
+        return result
+    if isinstance(result, (CoroutineType, Coroutine)):
+        return Deferred.fromCoroutine(result)
+    if isinstance(result, asyncio.Future):
+        return Deferred.fromFuture(result)
+    return None
+
+
+def call(
+    component: _HandlesErrors,
+    callback: Callable[..., object],
+    conn: ConnectionInterface,
+    *args: Any,
+) -> Deferred[None] | None:
+    """Call ``callback(conn, *args)`` of a component above; what it raises goes to its ``onError``.
+
+    Args:
+        component: Whose callback it is.
+        callback: The bound method.
+        conn: The connection the event belongs to.
+        args: What else the callback takes.
+
+    Returns:
+        None if the callback has finished, else a Deferred that fires when it has. It never fails.
+    """
+    try:
+        result = callback(conn, *args)
+    except Exception as exc:
+        return _report(component, conn, exc)
+    if result is None:
+        return None
+    return _pending(result, lambda failure: _failed(component, conn, failure))
+
+
+def _pending(result: object, errback: Callable[[Failure], object]) -> Deferred[None] | None:
+    deferred = toDeferred(result)
+    if deferred is None:
+        return None
+    deferred.addErrback(errback)
+    deferred.addCallback(lambda _: None)
+    if deferred.called and not deferred.paused and not isinstance(deferred.result, Deferred):
+        return None
+    return deferred
+
+
+def _failed(component: _HandlesErrors, conn: ConnectionInterface, failure: Failure) -> object:
+    if isinstance(failure.value, Exception):
+        return _report(component, conn, failure.value)
+    _drop(component, conn, failure)
+    return None
+
+
+def _report(
+    component: _HandlesErrors, conn: ConnectionInterface, exc: Exception
+) -> Deferred[None] | None:
+    try:
+        result = component.onError(conn, exc)
+    except Exception:
+        _drop(component, conn, Failure())  # type: ignore[no-untyped-call]
+        return None
+    if result is None:
+        return None
+    return _pending(result, lambda failure: _drop(component, conn, failure))
+
+
+def _drop(component: _HandlesErrors, conn: ConnectionInterface, failure: Failure) -> None:
+    log.failure(
+        "onError of {component} failed; connection {resourceId} is dropped",
+        failure,
+        component=type(component).__name__,
+        resourceId=conn.resourceId,
+    )
+    conn.abort()
+
+
+class Gate:
+    """One connection's way up to one component: nothing passes before what it must wait for.
+
+    Messages and the close wait for ``onOpen``; with ``serial`` a message also waits for the one
+    before it. While something is held back, reading is paused, so what is held is one read's worth.
+    """
+
+    __slots__ = ("_closed", "_component", "_conn", "_held", "_opening")
+
+    _held: list[Any] | None
+
+    def __init__(self, component: _TakesMessages, conn: ConnectionInterface) -> None:
+        self._component = component
+        self._conn = conn
+        self._held = None
+        self._opening = False
+        self._closed = False
+
+    def open(self, onOpen: Callable[..., object], *args: Any) -> Deferred[None] | None:
+        """Call ``onOpen(conn, *args)``.
+
+        Args:
+            onOpen: The component's own, or a function of the calling layer around it.
+            args: What it takes beyond the connection.
+
+        Returns:
+            None if it has finished, else a Deferred that fires when it has, for the layer below.
+        """
+        pending = call(self._component, onOpen, self._conn, *args)
+        if pending is not None:
+            self._opening = True
+            self._hold(pending)
+        return pending
+
+    def message(self, msg: Any) -> None:
+        """Call ``onMessage``, now or when its turn comes."""
+        if self._held is not None:
+            self._held.append(msg)
+            return
+        component = self._component
+        try:
+            result = component.onMessage(self._conn, msg)
+        except Exception as exc:
+            pending = _report(component, self._conn, exc)
+        else:
+            if result is None:
+                return
+            conn = self._conn
+            pending = _pending(result, lambda failure: _failed(component, conn, failure))
+        if pending is not None and component.serial:
+            self._hold(pending)
+
+    def discard(self) -> None:
+        """Deliver nothing that is held back; ``onClose`` still comes."""
+        if self._held is not None:
+            self._held.clear()
+
+    def close(self) -> None:
+        """Call ``onClose``, after ``onOpen`` has finished. Nothing is delivered any more."""
+        self.discard()
+        self._closed = True
+        if not self._opening:
+            self._callClose()
+
+    def _hold(self, pending: Deferred[None]) -> None:
+        self._held = []
+        self._conn.pauseReading()
+        pending.addCallback(self._release)
+
+    def _release(self, _: None) -> None:
+        held, self._held = self._held or [], None
+        opened, self._opening = self._opening, False
+        if self._closed:
+            if opened:
+                self._callClose()
+            return
+        for index, msg in enumerate(held):
+            self.message(msg)
+            if self._held is not None:
+                self._held.extend(held[index + 1 :])
+                break
+        self._conn.resumeReading()
+
+    def _callClose(self) -> None:
+        component, conn = self._component, self._conn
+        call(component, _logged(component.onClose), conn)
+
+
+def _logged(onClose: Callable[..., object]) -> Callable[..., object]:
+    def callback(conn: ConnectionInterface) -> object:
+        try:
+            return onClose(conn)
+        except Exception:
+            log.failure("onClose failed")
+            raise
+
+    return callback

@@ -1,0 +1,95 @@
+"""One tree of errors, so that each fault is answered in one place and in one way.
+
+A :class:`RemoteError` is the client's fault and carries the answer to it: the HTTP status of a
+refused handshake, or the WebSocket close code. A :class:`LocalError` is ours: an application that
+asks for what the protocol cannot say. A :class:`CallError` is an application's answer to a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = [
+    "CallError",
+    "HttpError",
+    "LocalError",
+    "NotAuthorized",
+    "ProtocolError",
+    "RatchetError",
+    "RemoteError",
+]
+
+
+class RatchetError(Exception):
+    """The root of the tree."""
+
+
+class LocalError(RatchetError, ValueError):
+    """Our side asked for something that cannot be done: a close code that must not be sent, say."""
+
+
+class RemoteError(RatchetError):
+    """The client broke a rule.
+
+    Attributes:
+        reason: One line that names the fault; it is sent to the client.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class HttpError(RemoteError):
+    """A request that is answered with an HTTP status instead of being served.
+
+    Attributes:
+        status: The HTTP status code.
+        headers: Header fields that belong to the answer, such as ``Allow``.
+    """
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+class ProtocolError(RemoteError):
+    """Bytes that break the WebSocket protocol or a subprotocol, answered with a close frame.
+
+    Attributes:
+        closeCode: The close code of the answer (RFC 6455 section 7.4.1).
+    """
+
+    def __init__(self, closeCode: int, reason: str) -> None:
+        super().__init__(reason)
+        self.closeCode = closeCode
+
+
+class CallError(RatchetError):
+    """Raised by ``onCall`` to answer a WAMP call with an error.
+
+    Attributes:
+        uri: The error URI.
+        desc: A description for people.
+        details: Any JSON value but null, or None for no details.
+
+    Example:
+        >>> raise CallError("http://example.com/error#full", "the room is full")
+        Traceback (most recent call last):
+        ratchet_py.errors.CallError: http://example.com/error#full: the room is full
+    """
+
+    def __init__(self, uri: str, desc: str = "", details: Any = None) -> None:
+        super().__init__(f"{uri}: {desc}" if desc else uri)
+        self.uri = uri
+        self.desc = desc
+        self.details = details
+
+
+class NotAuthorized(CallError):
+    """Raised by a callback to refuse a subscription, a publication or a call."""
+
+    def __init__(self, desc: str = "not authorized", details: Any = None) -> None:
+        super().__init__("http://api.wamp.ws/error#not-authorized", desc, details)

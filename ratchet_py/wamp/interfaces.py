@@ -1,0 +1,63 @@
+r"""The contract between ``WampServer`` and its application, as in ``Ratchet\Wamp``."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from ratchet_py.interfaces import ComponentInterface, ConnectionInterface
+
+if TYPE_CHECKING:
+    from ratchet_py.wamp.topic import Topic
+
+__all__ = ["WampServerInterface"]
+
+
+class WampServerInterface(ComponentInterface):
+    r"""A WAMP application (``Ratchet\Wamp\WampServerInterface``).
+
+    Every ``conn`` is a :class:`~ratchet_py.wamp.WampConnection`. The client has had its welcome
+    before ``onOpen``.
+    """
+
+    @abstractmethod
+    def onCall(self, conn: ConnectionInterface, id: Any, topic: Topic, params: Any) -> object:
+        """A client calls a procedure.
+
+        Answer by hand (``conn.callResult``, ``conn.callError``), or return the result (anything but
+        None or a connection), or raise :class:`~ratchet_py.errors.CallError`. A coroutine that ends
+        without an answer answers null. The first answer counts.
+
+        Args:
+            conn: Who calls.
+            id: The call's id, for the answer; a string or a number.
+            topic: The procedure; ``str(topic)`` is its URI.
+            params: The list of arguments; if there is one alone, a list or an object, that one.
+        """
+
+    @abstractmethod
+    def onSubscribe(self, conn: ConnectionInterface, topic: Topic) -> object:
+        """A client has subscribed; the topic holds the connection already."""
+
+    @abstractmethod
+    def onUnSubscribe(self, conn: ConnectionInterface, topic: Topic) -> object:
+        """A client has unsubscribed; not called when it disconnects."""
+
+    @abstractmethod
+    def onPublish(
+        self,
+        conn: ConnectionInterface,
+        topic: Topic,
+        event: Any,
+        exclude: list[str],
+        eligible: list[str],
+    ) -> object:
+        """A client publishes; nothing is sent unless this calls ``topic.broadcast``.
+
+        Args:
+            conn: Who publishes.
+            topic: Where to.
+            event: Any JSON value.
+            exclude: Session ids that are not to get it.
+            eligible: The only session ids that are to get it; empty for everybody.
+        """
