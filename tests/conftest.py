@@ -1,0 +1,97 @@
+"""What holds for every test: it cleans up after itself, and nothing fails unseen."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import hypothesis
+import pytest
+from twisted.logger import globalLogPublisher
+
+# No deadlines: on a busy machine they fail by the clock. In CI the same examples every time.
+hypothesis.settings.register_profile("dev", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--fail-on-skip",
+        action="store_true",
+        help="fail if anything was skipped: for machines where everything is installed",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    if not session.config.getoption("--fail-on-skip"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
+        reporter.write_line("--fail-on-skip: some tests were skipped", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+class LoggedFailures:
+    """The failures that were logged since the last :meth:`flush`."""
+
+    def __init__(self):
+        self._failures = []
+
+    def __call__(self, event):
+        if event.get("log_failure") is not None:
+            self._failures.append(event["log_failure"])
+
+    def flush(self, *types):
+        """Take out the failures of these types, or all, and return them."""
+        flushed = [failure for failure in self._failures if not types or failure.check(*types)]
+        self._failures = [failure for failure in self._failures if failure not in flushed]
+        return flushed
+
+
+@pytest.fixture(autouse=True)
+def loggedFailures():
+    """Fails a test that leaves a logged failure; one that expects it takes ``flush(ItsType)``."""
+    failures = LoggedFailures()
+    globalLogPublisher.addObserver(failures)
+    yield failures
+    globalLogPublisher.removeObserver(failures)
+    left = failures.flush()
+    assert not left, "logged, and not expected:\n" + "\n".join(map(_traceback, left))
+
+
+def _traceback(failure):
+    return failure.getTraceback(elideFrameworkCode=True)
+
+
+@pytest.fixture(autouse=True)
+def cleanReactor():
+    """Fails a test that leaves a delayed call, an open port or a connection on the reactor."""
+    before = _onReactor()
+    yield
+    # What was closed last needs a few turns of the reactor to be gone.
+    for _ in range(20):
+        left = _onReactor() - before
+        if not left:
+            return
+        _turn()
+    for call in left:
+        if hasattr(call, "cancel"):
+            call.cancel()
+    pytest.fail("left on the reactor: " + ", ".join(map(str, left)))
+
+
+def _onReactor():
+    reactor = sys.modules.get("twisted.internet.reactor")
+    if reactor is None:
+        return set()
+    used = {*reactor.getDelayedCalls(), *reactor.getReaders(), *reactor.getWriters()}
+    return used - reactor._internalReaders
+
+
+def _turn():
+    import pytest_twisted
+    from twisted.internet import reactor, task
+
+    pytest_twisted.blockon(task.deferLater(reactor, 0))
