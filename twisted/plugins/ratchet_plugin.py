@@ -8,6 +8,6 @@ from twisted.application.service import ServiceMaker
 ratchet = ServiceMaker(
     "Ratchet",
     "ratchet_py.tap",
-    "A WebSocket and WAMP server: your application, or the demo",
+    "A WebSocket and WAMP server; the demo unless told otherwise.",
     "ratchet",
 )
