@@ -1,0 +1,285 @@
+"""Compression of messages: permessage-deflate (RFC 7692).
+
+What a connection keeps between messages: without context takeover nothing, which is the default in
+both directions; with it, up to 40 KiB to inflate and, at the default settings, 260 KiB to deflate.
+Messages that are compressed without context are the work of one compressor for the whole process.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ratchet_py.errors import LocalError, ProtocolError
+from ratchet_py.rfc6455.close_code import CloseCode
+
+if TYPE_CHECKING:
+    from zlib import _Compress, _Decompress
+
+__all__ = ["NAME", "PerMessageDeflate", "PerMessageDeflateOptions", "compressOnce"]
+
+NAME = "permessage-deflate"
+
+# What a flush ends with; it is not sent (RFC 7692 section 7.2.1).
+_TAIL = b"\x00\x00\xff\xff"
+# A message without content: the head of an empty stored block, whose rest is the tail.
+_EMPTY = b"\x00"
+
+_LARGEST_WINDOW = 15
+# zlib takes a window of 8 bits for 9, or refuses it (raw deflate), so it cannot be promised.
+_SMALLEST_WINDOW = 9
+
+_WINDOW_BITS = re.compile(r"[89]|1[0-5]")
+
+
+@dataclass(frozen=True, slots=True)
+class PerMessageDeflateOptions:
+    """What a server agrees to, and how it compresses.
+
+    The defaults keep no memory between messages, and let a broadcast be compressed once for all
+    its receivers. Context takeover compresses better where messages resemble each other.
+
+    Example:
+        >>> options = PerMessageDeflateOptions(serverMaxWindowBits=12)
+        >>> options.accept([("client_max_window_bits", None)])[0]
+        'permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+server_max_window_bits=12'
+
+    Attributes:
+        serverNoContextTakeover: Compress each message for itself.
+        clientNoContextTakeover: Ask the client to do the same.
+        serverMaxWindowBits: How far back our compressor may refer, as a power of two: 9 to 15.
+        clientMaxWindowBits: The same, asked of a client that lets itself be asked.
+        threshold: Messages of fewer bytes are sent uncompressed.
+        level: zlib's level, 0 (stored) to 9 (smallest).
+        memLevel: zlib's memory level, 1 to 9.
+
+    Raises:
+        LocalError: A value is out of its range.
+    """
+
+    serverNoContextTakeover: bool = True
+    clientNoContextTakeover: bool = True
+    serverMaxWindowBits: int = _LARGEST_WINDOW
+    clientMaxWindowBits: int = _LARGEST_WINDOW
+    threshold: int = 256
+    level: int = 6
+    memLevel: int = 8
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("serverMaxWindowBits", _SMALLEST_WINDOW, _LARGEST_WINDOW),
+            ("clientMaxWindowBits", _SMALLEST_WINDOW, _LARGEST_WINDOW),
+            ("level", 0, 9),
+            ("memLevel", 1, 9),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise LocalError(f"{name} must be from {low} to {high}")
+
+    def accept(
+        self, offer: Sequence[tuple[str, str | None]]
+    ) -> tuple[str, PerMessageDeflate] | None:
+        """Answer one offer of a client (RFC 7692 section 7.1).
+
+        Args:
+            offer: Its parameters in their order; the value is None where none was given.
+
+        Returns:
+            The answer for ``Sec-WebSocket-Extensions`` and the connection's compression; None if
+            the offer is declined, so that the client's next one has its turn.
+        """
+        asked: dict[str, str | None] = {}
+        for name, value in offer:
+            if name in asked or not _isValid(name, value):
+                return None
+            asked[name] = value
+        serverBits = min(
+            self.serverMaxWindowBits, int(asked.get("server_max_window_bits") or _LARGEST_WINDOW)
+        )
+        if serverBits < _SMALLEST_WINDOW:
+            return None
+        # A client that does not mention its window cannot be asked to make it smaller.
+        clientBits = _LARGEST_WINDOW
+        if "client_max_window_bits" in asked:
+            clientBits = min(
+                self.clientMaxWindowBits,
+                int(asked["client_max_window_bits"] or _LARGEST_WINDOW),
+            )
+        serverAlone = self.serverNoContextTakeover or "server_no_context_takeover" in asked
+        clientAlone = self.clientNoContextTakeover or "client_no_context_takeover" in asked
+        answer = [NAME]
+        if serverAlone:
+            answer.append("server_no_context_takeover")
+        if clientAlone:
+            answer.append("client_no_context_takeover")
+        if serverBits < _LARGEST_WINDOW or "server_max_window_bits" in asked:
+            answer.append(f"server_max_window_bits={serverBits}")
+        if clientBits < _LARGEST_WINDOW:
+            answer.append(f"client_max_window_bits={clientBits}")
+        return "; ".join(answer), PerMessageDeflate(
+            self,
+            sharedWindow=serverBits if serverAlone else None,
+            windowBits=serverBits,
+            peerNoContextTakeover=clientAlone,
+            peerWindowBits=clientBits,
+        )
+
+
+def _isValid(name: str, value: str | None) -> bool:
+    if name in ("server_no_context_takeover", "client_no_context_takeover"):
+        return value is None
+    if name == "client_max_window_bits" and value is None:
+        return True
+    if name in ("server_max_window_bits", "client_max_window_bits"):
+        return value is not None and _WINDOW_BITS.fullmatch(value) is not None
+    return False
+
+
+class PerMessageDeflate:
+    """The compression of one connection.
+
+    Attributes:
+        sharedWindow: The window bits of our compressor if each message is compressed for itself:
+            the compressed frame is the same for all connections with this number. None if a
+            message depends on those before it.
+        threshold: Messages of fewer bytes are to be sent uncompressed.
+    """
+
+    __slots__ = (
+        "_deflater",
+        "_inflater",
+        "_options",
+        "_peerNoContextTakeover",
+        "_peerWindowBits",
+        "_windowBits",
+        "sharedWindow",
+        "threshold",
+    )
+
+    _deflater: _Compress | None
+    _inflater: _Decompress | None
+
+    def __init__(
+        self,
+        options: PerMessageDeflateOptions,
+        *,
+        sharedWindow: int | None,
+        windowBits: int = _LARGEST_WINDOW,
+        peerNoContextTakeover: bool = False,
+        peerWindowBits: int = _LARGEST_WINDOW,
+    ) -> None:
+        self._options = options
+        self.sharedWindow = sharedWindow
+        self.threshold = options.threshold
+        self._windowBits = windowBits
+        self._peerNoContextTakeover = peerNoContextTakeover
+        # A larger window than the peer's reads all that the peer writes.
+        self._peerWindowBits = max(peerWindowBits, _SMALLEST_WINDOW)
+        self._deflater = None
+        self._inflater = None
+
+    def compress(self, payload: bytes) -> bytes:
+        """Compress one message, whatever its size.
+
+        Args:
+            payload: The message; text as UTF-8.
+
+        Returns:
+            The payload of a frame with ``rsv1``.
+        """
+        options = self._options
+        if self.sharedWindow is not None:
+            return compressOnce(payload, self.sharedWindow, options.level, options.memLevel)
+        if not payload:
+            return _EMPTY
+        if self._deflater is None:
+            self._deflater = zlib.compressobj(
+                options.level, zlib.DEFLATED, -self._windowBits, options.memLevel
+            )
+        deflater = self._deflater
+        return (deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
+
+    def decompress(self, data: bytes, maxLength: int) -> bytes:
+        """Inflate a piece of a message.
+
+        Args:
+            data: The next piece of the compressed message.
+            maxLength: Inflate no further than so many bytes, at least 1. If the result has as many,
+                the message must be given up: the rest is not kept.
+
+        Returns:
+            What it inflates to.
+
+        Raises:
+            ProtocolError: The data is corrupt. RFC 7692 names no code for that; it is 1007, as
+                data that does not fit its type, which is also what ``ws`` and ``wsproto`` say.
+        """
+        inflater = self._inflater
+        if inflater is None:
+            inflater = self._inflater = zlib.decompressobj(-self._peerWindowBits)
+        try:
+            inflated = inflater.decompress(data, maxLength)
+        except zlib.error as error:
+            raise _corrupt() from error
+        # A sender may end a message with a final block, and then must add an empty one to cut the
+        # tail from (RFC 7692 section 7.2.3.4).
+        if inflater.eof and inflater.unused_data not in (b"", _EMPTY):
+            raise _corrupt()
+        return inflated
+
+    def finish(self, maxLength: int) -> bytes:
+        """Inflate what the end of a message holds back; call it once after the last piece.
+
+        Args:
+            maxLength: As for :meth:`decompress`.
+
+        Returns:
+            The last bytes of the message.
+
+        Raises:
+            ProtocolError: The data is corrupt.
+        """
+        inflater = self._inflater
+        inflated = b""
+        if inflater is None or not inflater.eof:
+            inflated = self.decompress(_TAIL, maxLength)
+            inflater = self._inflater
+        if self._peerNoContextTakeover or (inflater is not None and inflater.eof):
+            self._inflater = None
+        return inflated
+
+
+def _corrupt() -> ProtocolError:
+    return ProtocolError(CloseCode.BAD_PAYLOAD, "corrupt compressed data")
+
+
+# Idle compressors by window bits, level and memory level. Taken out while in use.
+_idle: dict[tuple[int, int, int], _Compress] = {}
+
+
+def compressOnce(payload: bytes, windowBits: int, level: int = 6, memLevel: int = 8) -> bytes:
+    """Compress one message for itself: for any connection with a window of that size.
+
+    Args:
+        payload: The message; text as UTF-8.
+        windowBits: The agreed ``server_max_window_bits``, 9 to 15.
+        level: zlib's level.
+        memLevel: zlib's memory level.
+
+    Returns:
+        The payload of a frame with ``rsv1``.
+    """
+    if not payload:
+        return _EMPTY
+    key = (windowBits, level, memLevel)
+    deflater = _idle.pop(key, None)
+    if deflater is None:
+        deflater = zlib.compressobj(level, zlib.DEFLATED, -windowBits, memLevel)
+    # A full flush forgets all that came before, so the next message begins as with a new
+    # compressor, without the cost of one.
+    data = deflater.compress(payload) + deflater.flush(zlib.Z_FULL_FLUSH)
+    _idle[key] = deflater
+    return data[: -len(_TAIL)]
