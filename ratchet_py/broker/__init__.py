@@ -1,1 +1,6 @@
-"""."""
+"""What carries the events of topics, within one process and beyond."""
+
+from ratchet_py.broker.interfaces import BrokerInterface, Publication
+from ratchet_py.broker.memory import MemoryBroker
+
+__all__ = ["BrokerInterface", "MemoryBroker", "Publication"]

@@ -1,1 +1,22 @@
-"""."""
+r"""WAMP, publish/subscribe and remote calls over WebSocket: ``Ratchet\Wamp``."""
+
+from ratchet_py.errors import CallError, NotAuthorized
+from ratchet_py.wamp.component import Component
+from ratchet_py.wamp.interfaces import WampServerInterface
+from ratchet_py.wamp.server_protocol import ServerProtocol
+from ratchet_py.wamp.topic import Topic
+from ratchet_py.wamp.topic_manager import TopicManager
+from ratchet_py.wamp.wamp_connection import WampConnection
+from ratchet_py.wamp.wamp_server import WampServer
+
+__all__ = [
+    "CallError",
+    "Component",
+    "NotAuthorized",
+    "ServerProtocol",
+    "Topic",
+    "TopicManager",
+    "WampConnection",
+    "WampServer",
+    "WampServerInterface",
+]

@@ -2,15 +2,16 @@ r"""The contract between ``WampServer`` and its application, as in ``Ratchet\Wam
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from ratchet_py.interfaces import ComponentInterface, ConnectionInterface
 
 if TYPE_CHECKING:
+    from ratchet_py.wamp.commands import Command
     from ratchet_py.wamp.topic import Topic
 
-__all__ = ["WampServerInterface"]
+__all__ = ["CodecInterface", "WampServerInterface"]
 
 
 class WampServerInterface(ComponentInterface):
@@ -61,3 +62,48 @@ class WampServerInterface(ComponentInterface):
             exclude: Session ids that are not to get it.
             eligible: The only session ids that are to get it; empty for everybody.
         """
+
+
+class CodecInterface(ABC):
+    """One version of WAMP on one kind of wire; it does no I/O and serves every connection.
+
+    The subprotocol that a client has negotiated picks its codec. What goes in becomes one of the
+    :mod:`~ratchet_py.wamp.commands`, which know no version; what goes out comes as what
+    ``conn.send`` takes. Any of the latter may raise :class:`~ratchet_py.errors.LocalError`, if what
+    the application wants to say cannot be said.
+
+    Attributes:
+        name: The WebSocket subprotocol.
+        internalError: The error URI for a call whose handler has failed.
+    """
+
+    name: str
+    internalError: str
+
+    @abstractmethod
+    def decode(self, msg: str | bytes) -> Command:
+        """Read one message of a client.
+
+        Raises:
+            ProtocolError: The message is malformed; the reason names the fault.
+        """
+
+    @abstractmethod
+    def welcome(self, sessionId: str) -> Any:
+        """The first message to a client."""
+
+    @abstractmethod
+    def prefix(self, name: str, uri: str) -> Any:
+        """The server will use a prefix."""
+
+    @abstractmethod
+    def result(self, id: Any, data: Any) -> Any:
+        """A call has succeeded."""
+
+    @abstractmethod
+    def error(self, id: Any, uri: str, desc: str, details: Any) -> Any:
+        """A call has failed; ``details`` of None are none."""
+
+    @abstractmethod
+    def event(self, topic: str, event: Any) -> Any:
+        """An event of a topic; made once for all subscribers who share this codec."""

@@ -1,0 +1,236 @@
+"""Turns messages into WAMP events, whichever version of WAMP a client speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ratchet_py.dispatch import call, toDeferred
+from ratchet_py.errors import CallError, LocalError, ProtocolError
+from ratchet_py.interfaces import ConnectionInterface, MessageComponentInterface
+from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.wamp import curie as curies
+from ratchet_py.wamp.commands import Call, Prefix, Publish, Subscribe, Unsubscribe
+from ratchet_py.wamp.interfaces import CodecInterface, WampServerInterface
+from ratchet_py.wamp.v1 import WampV1
+from ratchet_py.wamp.wamp_connection import WampConnection
+
+__all__ = ["ServerProtocol"]
+
+log = Logger()
+
+# What cannot be a Deferred, a coroutine or a connection; asking costs more than the answer.
+_VALUES = frozenset({bool, dict, float, int, list, str, tuple})
+
+
+class ServerProtocol(MessageComponentInterface):
+    r"""Speaks WAMP for the component above it (``Ratchet\Wamp\ServerProtocol``).
+
+    That one gets names of topics as ``str``; :class:`~ratchet_py.wamp.WampServer` puts a
+    :class:`~ratchet_py.wamp.TopicManager` in between, which makes Topic objects of them.
+
+    A malformed message closes its connection with 1007, what exceeds a limit with 1007 or 1008.
+
+    Args:
+        component: The component above.
+        limits: ``topicLength``, ``prefixes``, ``callsInFlight``, ``jsonDepth`` count here.
+        curie: How CURIEs are expanded: ``"spec"`` joins base and rest, ``"ratchet"`` puts a ``#``
+            between, ``"auto"`` does as the base ends (see :mod:`~ratchet_py.wamp.curie`).
+        codecs: The versions of WAMP that are spoken. The first is for clients who have not
+            negotiated a subprotocol.
+
+    Attributes:
+        component: The component above.
+        connections: The WampConnection of each connection.
+    """
+
+    # The layer below is to wait for whatever onMessage returns; mostly that is nothing.
+    serial = True
+
+    def __init__(
+        self,
+        component: WampServerInterface,
+        limits: Limits = DEFAULT_LIMITS,
+        curie: Literal["auto", "spec", "ratchet"] = "auto",
+        codecs: Sequence[CodecInterface] = (),
+    ) -> None:
+        self.component = component
+        self.connections: dict[ConnectionInterface, WampConnection] = {}
+        self._limits = limits
+        self._maxLength = limits.topicLength
+        self._expand = curies.RULES[curie]
+        self._codecs = {codec.name: codec for codec in codecs or [WampV1(limits)]}
+        self._handlers: dict[type, Callable[..., Deferred[None] | None]] = {
+            Prefix: self._onPrefix,
+            Call: self._onCall,
+            Subscribe: self._onSubscribe,
+            Unsubscribe: self._onUnsubscribe,
+            Publish: self._onPublish,
+        }
+
+    def getSubProtocols(self) -> list[str]:
+        """The component's own subprotocols, if it has any, then those of WAMP."""
+        own = getattr(self.component, "getSubProtocols", None)
+        return [*(own() if own is not None else ()), *self._codecs]
+
+    def onOpen(self, conn: ConnectionInterface) -> Deferred[None] | None:
+        """A client has connected: it gets its welcome, then the component learns of it."""
+        negotiated = getattr(getattr(conn, "WebSocket", None), "subProtocol", None)
+        codec = self._codecs.get(negotiated or "") or next(iter(self._codecs.values()))
+        client = WampConnection(conn, codec, self._expand, self._limits.callsInFlight)
+        self.connections[conn] = client
+        conn.send(codec.welcome(client.WAMP.sessionId))
+        return call(self.component, self.component.onOpen, client)
+
+    def onMessage(self, conn: ConnectionInterface, msg: str | bytes) -> Deferred[None] | None:
+        """A message has arrived.
+
+        Returns:
+            What the next message of this client must wait for: nothing, unless the component is
+            ``serial`` or the client has as many calls in flight as it may.
+        """
+        client = self.connections[conn]
+        try:
+            command = client.codec.decode(msg)
+            pending = self._handlers[type(command)](client, command)
+        except ProtocolError as error:
+            client.close(error.closeCode, error.reason)
+            return None
+        return None if pending is None else self._inFlight(client, pending)
+
+    def onClose(self, conn: ConnectionInterface) -> Deferred[None] | None:
+        """The client is gone."""
+        client = self.connections.pop(conn, None)
+        return None if client is None else call(self.component, self._close, client)
+
+    def onError(self, conn: ConnectionInterface, exc: Exception) -> object:
+        """The layer below reports an error: the component's, like any other."""
+        return self.component.onError(self.connections.get(conn, conn), exc)
+
+    def _close(self, conn: WampConnection) -> object:
+        try:
+            return self.component.onClose(conn)
+        except Exception:
+            log.failure("onClose failed")
+            raise
+
+    def _onPrefix(self, conn: WampConnection, command: Prefix) -> None:
+        name = self._checked(command.name)
+        prefixes = conn.WAMP.prefixes
+        if name not in prefixes and len(prefixes) >= self._limits.prefixes:
+            raise ProtocolError(1008, "too many prefixes")
+        prefixes[name] = self._checked(command.uri)
+
+    def _onCall(self, conn: WampConnection, command: Call) -> Deferred[None] | None:
+        procedure = self._uri(conn, command.procedure)
+        conn.called(command.id)
+        return call(self.component, self._answer, conn, command.id, procedure, command.params)
+
+    def _onSubscribe(self, conn: WampConnection, command: Subscribe) -> Deferred[None] | None:
+        topic = self._uri(conn, command.topic)
+        return call(self.component, _unlessRefused, conn, self.component.onSubscribe, topic)
+
+    def _onUnsubscribe(self, conn: WampConnection, command: Unsubscribe) -> Deferred[None] | None:
+        topic = self._uri(conn, command.topic)
+        return call(self.component, self.component.onUnSubscribe, conn, topic)
+
+    def _onPublish(self, conn: WampConnection, command: Publish) -> Deferred[None] | None:
+        topic = self._uri(conn, command.topic)
+        exclude = [conn.WAMP.sessionId] if command.excludeMe else command.exclude
+        return call(
+            self.component,
+            _unlessRefused,
+            conn,
+            self.component.onPublish,
+            topic,
+            command.event,
+            exclude,
+            command.eligible,
+        )
+
+    def _uri(self, conn: WampConnection, name: str) -> str:
+        return self._checked(conn.getUri(name) if conn.WAMP.prefixes else name)
+
+    def _checked(self, name: str) -> str:
+        if len(name) > self._maxLength:
+            raise ProtocolError(1007, "a topic, procedure or prefix is too long")
+        return name
+
+    def _answer(self, conn: WampConnection, id: Any, procedure: str, params: Any) -> object:
+        try:
+            result = self.component.onCall(conn, id, procedure, params)  # type: ignore[arg-type]
+            if result is None or result is conn:
+                return None
+            if type(result) not in _VALUES:
+                pending = toDeferred(result)
+                if pending is not None:
+                    pending.addCallback(self._answerLater, conn, id)
+                    return pending.addErrback(self._failLater, conn, id)
+                if isinstance(result, ConnectionInterface):
+                    return None
+            conn.callResult(id, result)
+        except Exception as exc:
+            self._fail(conn, id, exc)
+        return None
+
+    def _answerLater(self, result: Any, conn: WampConnection, id: Any) -> None:
+        if isinstance(result, ConnectionInterface):
+            result = None
+        if result is not None or conn.isUnanswered(id):
+            conn.callResult(id, result)
+
+    def _failLater(self, failure: Failure, conn: WampConnection, id: Any) -> Failure | None:
+        if not isinstance(failure.value, Exception):
+            return failure
+        self._fail(conn, id, failure.value)
+        return None
+
+    def _fail(self, conn: WampConnection, id: Any, exc: Exception) -> None:
+        if isinstance(exc, CallError):
+            try:
+                conn.callError(id, exc.uri, exc.desc, exc.details)
+            except LocalError as unsayable:
+                exc = unsayable
+            else:
+                return
+        # Without details: they would tell a stranger what our code looks like.
+        if conn.isUnanswered(id):
+            conn.callError(id, conn.codec.internalError, "internal error")
+        raise exc
+
+    def _inFlight(self, conn: WampConnection, pending: Deferred[None]) -> Deferred[None] | None:
+        if self.component.serial:
+            return pending
+        conn.callbacksInFlight += 1
+        pending.addCallback(self._landed, conn)
+        if conn.callbacksInFlight < self._limits.callsInFlight:
+            return None
+        conn.room = Deferred()
+        return conn.room
+
+    def _landed(self, _: None, conn: WampConnection) -> None:
+        conn.callbacksInFlight -= 1
+        room = conn.room
+        if room is not None and conn.callbacksInFlight < self._limits.callsInFlight:
+            conn.room = None
+            room.callback(None)
+
+
+def _unlessRefused(
+    conn: WampConnection, callback: Callable[..., object], *args: Any
+) -> Deferred[Any] | None:
+    """Call it; a refusal is no error, and version 1 has no message that would tell the client."""
+    try:
+        result = callback(conn, *args)
+    except CallError:
+        return None
+    pending = None if result is None else toDeferred(result)
+    return None if pending is None else pending.addErrback(_refusal)
+
+
+def _refusal(failure: Failure) -> Failure | None:
+    return None if isinstance(failure.value, CallError) else failure

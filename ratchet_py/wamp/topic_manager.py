@@ -1,0 +1,159 @@
+"""The topics of one WAMP application, and who has subscribed to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.python.failure import Failure
+
+from ratchet_py.broker.interfaces import BrokerInterface, Publication
+from ratchet_py.broker.memory import MemoryBroker
+from ratchet_py.dispatch import toDeferred
+from ratchet_py.errors import CallError
+from ratchet_py.interfaces import ConnectionInterface
+from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.wamp.interfaces import WampServerInterface
+from ratchet_py.wamp.topic import Topic
+from ratchet_py.wamp.wamp_connection import WampConnection
+
+__all__ = ["TopicManager"]
+
+
+class TopicManager(WampServerInterface):
+    r"""Gives its application Topic objects for names (``Ratchet\Wamp\TopicManager``).
+
+    A topic is in the table while it has subscribers in this process, no longer and no shorter, so
+    that naming topics costs nothing and closing a connection touches its own topics only.
+
+    Args:
+        app: The application.
+        limits: ``subscriptions`` is what counts here.
+        broker: What carries broadcasts; without one, they stay in this process.
+
+    Attributes:
+        app: The application.
+        broker: What carries broadcasts.
+        topics: The topics that have subscribers, by id.
+        sessions: The connections, by session id.
+    """
+
+    def __init__(
+        self,
+        app: WampServerInterface,
+        limits: Limits = DEFAULT_LIMITS,
+        broker: BrokerInterface | None = None,
+    ) -> None:
+        self.app = app
+        self.broker = MemoryBroker() if broker is None else broker
+        self.broker.setReceiver(self._receive)
+        self.topics: dict[str, Topic] = {}
+        self.sessions: dict[str, WampConnection] = {}
+        self._maxSubscriptions = limits.subscriptions
+
+    @property
+    def serial(self) -> bool:  # type: ignore[override]
+        """What the application says."""
+        return bool(getattr(self.app, "serial", False))
+
+    def getSubProtocols(self) -> list[str]:
+        """The subprotocols of the application, if it has any of its own."""
+        own = getattr(self.app, "getSubProtocols", None)
+        return [] if own is None else list(own())
+
+    def getTopic(self, id: str) -> Topic:
+        """The live topic, or if it has no subscribers a new one that is in no table."""
+        return self.topics.get(id) or Topic(id, self)
+
+    def connection(self, conn: ConnectionInterface) -> WampConnection | None:
+        """The WampConnection below a connection that a layer above may have wrapped.
+
+        None if the client is gone.
+        """
+        return self.sessions.get(conn.WAMP.sessionId)
+
+    def enter(self, topic: Topic) -> None:
+        """For :class:`~ratchet_py.wamp.Topic`: it has its first subscriber."""
+        self.topics[topic.getId()] = topic
+        self.broker.subscribe(topic.getId())
+
+    def leave(self, topic: Topic) -> None:
+        """For :class:`~ratchet_py.wamp.Topic`: it has lost its last subscriber."""
+        del self.topics[topic.getId()]
+        self.broker.unsubscribe(topic.getId())
+
+    def onOpen(self, conn: WampConnection) -> object:  # type: ignore[override]
+        """A client has had its welcome."""
+        self.sessions[conn.WAMP.sessionId] = conn
+        return self.app.onOpen(conn)
+
+    def onCall(self, conn: ConnectionInterface, id: Any, topic: str, params: Any) -> object:  # type: ignore[override]
+        """A client calls a procedure."""
+        return self.app.onCall(conn, id, self.topics.get(topic) or Topic(topic, self), params)
+
+    def onSubscribe(self, conn: ConnectionInterface, topic: str) -> object:  # type: ignore[override]
+        """A client subscribes; once more is nothing new.
+
+        The topic holds the client while the application decides. If it refuses, by raising
+        :class:`~ratchet_py.errors.NotAuthorized` or another CallError, the topic lets go; an async
+        refusal cannot take back what was broadcast until then.
+        """
+        subscriptions = conn.WAMP.subscriptions
+        if topic in subscriptions:
+            return None
+        if len(subscriptions) >= self._maxSubscriptions:
+            conn.close(1008, "too many subscriptions")
+            return None
+        subject = self.getTopic(topic).add(conn)
+        try:
+            result = self.app.onSubscribe(conn, subject)
+        except CallError:
+            subject.remove(conn)
+            raise
+        pending = None if result is None else toDeferred(result)
+        return None if pending is None else pending.addErrback(_refused, subject, conn)
+
+    def onUnSubscribe(self, conn: ConnectionInterface, topic: str) -> object:  # type: ignore[override]
+        """A client unsubscribes; from what it has not subscribed to is nothing."""
+        subject = self.topics.get(topic)
+        if subject is None or not subject.has(conn):
+            return None
+        subject.remove(conn)
+        return self.app.onUnSubscribe(conn, subject)
+
+    def onPublish(  # type: ignore[override]
+        self,
+        conn: ConnectionInterface,
+        topic: str,
+        event: Any,
+        exclude: list[str],
+        eligible: list[str],
+    ) -> object:
+        """A client publishes; the application decides what comes of it."""
+        return self.app.onPublish(conn, self.getTopic(topic), event, exclude, eligible)
+
+    def onClose(self, conn: ConnectionInterface) -> object:
+        """A client is gone: the application first, then the topics let go.
+
+        They do so when ``onClose`` has returned, also if it has failed; an async one may go on.
+        """
+        try:
+            return self.app.onClose(conn)
+        finally:
+            for topic in conn.WAMP.subscriptions:
+                topic.remove(conn)
+            self.sessions.pop(conn.WAMP.sessionId, None)
+
+    def onError(self, conn: ConnectionInterface, exc: Exception) -> object:
+        """A callback of the application has failed."""
+        return self.app.onError(conn, exc)
+
+    def _receive(self, topic: str, publication: Publication) -> None:
+        live = self.topics.get(topic)
+        if live is not None:
+            live.deliver(publication)
+
+
+def _refused(failure: Failure, topic: Topic, conn: ConnectionInterface) -> Failure:
+    if isinstance(failure.value, CallError):
+        topic.remove(conn)
+    return failure

@@ -1,0 +1,61 @@
+"""The component that most WAMP applications are wrapped in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ratchet_py.broker.interfaces import BrokerInterface
+from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.wamp.interfaces import WampServerInterface
+from ratchet_py.wamp.server_protocol import ServerProtocol
+from ratchet_py.wamp.topic import Topic
+from ratchet_py.wamp.topic_manager import TopicManager
+
+__all__ = ["WampServer"]
+
+
+class WampServer(ServerProtocol):
+    r"""Serves a WAMP application (``Ratchet\Wamp\WampServer``).
+
+    It is a :class:`~ratchet_py.wamp.ServerProtocol` around a
+    :class:`~ratchet_py.wamp.TopicManager` around the application.
+
+    Example:
+        A stack by hand; ``App.route`` builds the same::
+
+            HttpServer(WsServer(WampServer(MyPubSub())))
+
+    Args:
+        app: The application.
+        limits: See :class:`~ratchet_py.limits.Limits`.
+        broker: What carries broadcasts; without one, they stay in this process. A broker serves
+            one WampServer.
+        curie: How CURIEs are expanded; see :class:`~ratchet_py.wamp.ServerProtocol`.
+
+    Attributes:
+        topicManager: The topics and who has subscribed to them.
+    """
+
+    def __init__(
+        self,
+        app: WampServerInterface,
+        limits: Limits = DEFAULT_LIMITS,
+        broker: BrokerInterface | None = None,
+        curie: Literal["auto", "spec", "ratchet"] = "auto",
+    ) -> None:
+        self.topicManager = TopicManager(app, limits, broker)
+        super().__init__(self.topicManager, limits, curie)
+
+    def topic(self, name: str) -> Topic:
+        """A topic, for code that has no client in hand: a timer, a push from elsewhere.
+
+        Example:
+            >>> from ratchet_py.wamp import Component
+            >>> server = WampServer(Component())
+            >>> server.topic("http://example.com/news").broadcast({"headline": "rain"})
+            <Topic 'http://example.com/news'>
+
+        Args:
+            name: The topic's URI.
+        """
+        return self.topicManager.getTopic(name)
