@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecs import utf_8_decode
+from struct import Struct
 
 from ratchet_py.errors import ProtocolError
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
@@ -19,9 +20,16 @@ Record = str | bytes | Frame | ProtocolError
 # The first byte of a whole, uncompressed message in one frame.
 _WHOLE_TEXT = 0x81
 _WHOLE_BINARY = 0x82
+# The first two bytes of a masked frame, and its key if the payload is short.
+_readHead = Struct("<BBI").unpack_from
 _fromBytes = int.from_bytes
 # The longest payload whose length stands in the second byte (RFC 6455 section 5.2).
 _SHORT = 125
+
+# By the second byte of a masked frame, which is 128 and the length: how many bytes the words are
+# that its payload fills, and what to multiply a key by to repeat it in each of them.
+_PADDED = [(second - 128 + 3) // 4 * 4 if second >= 128 else 0 for second in range(254)]
+_REPEAT = [int.from_bytes(b"\1\0\0\0" * (size // 4), "little") for size in _PADDED]
 
 
 class _Partial:
@@ -137,23 +145,19 @@ class MessageBuffer:
         try:
             while offset < end:
                 if quick and offset + 6 <= end:
-                    # The short path: a short, whole, uncompressed message, all of it in.
-                    first = data[offset]
-                    length = data[offset + 1] - 128
-                    start = offset + 6
-                    stop = start + length
-                    if (
-                        (first == _WHOLE_TEXT or first == _WHOLE_BINARY)  # noqa: SIM109 - faster
-                        and 0 <= length <= _SHORT
-                        and stop <= end
-                    ):
-                        payload = (
-                            _fromBytes(data[start:stop], "little")
-                            ^ _fromBytes((data[offset + 2 : start] * 32)[:length], "little")
-                        ).to_bytes(length, "little")
-                        records.append(payload.decode() if first == _WHOLE_TEXT else payload)
-                        offset = stop
-                        continue
+                    # The short path: a short, whole, uncompressed message, all of it in. One XOR
+                    # of two integers unmasks it, whole words of it: what is over is cut off.
+                    first, second, mask = _readHead(data, offset)
+                    if (first == _WHOLE_TEXT or first == _WHOLE_BINARY) and 127 < second < 254:  # noqa: SIM109 - faster
+                        stop = offset + second - 122
+                        if stop <= end:
+                            payload = (
+                                _fromBytes(data[offset + 6 : stop], "little")
+                                ^ mask * _REPEAT[second]
+                            ).to_bytes(_PADDED[second], "little")[: second - 128]
+                            records.append(payload.decode() if first == _WHOLE_TEXT else payload)
+                            offset = stop
+                            continue
                 offset = self._step(data, offset, records)
                 quick = self._quick
         except UnicodeDecodeError:
