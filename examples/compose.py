@@ -43,7 +43,7 @@ def stack(reactor):
 
     routes = RouteCollection()
     checked = OriginCheck(chat, ["localhost"])
-    routes.add("chat", Route("/chat/{room}", {"_controller": checked}, {"room": "[a-z]+"}))
+    routes.add("chat", Route("/chat/{room}", checked, requirements={"room": "[a-z]+"}))
 
     blackList = IpBlackList(HttpServer(Router(routes)))
     blackList.blockAddress("192.0.2.0/24")

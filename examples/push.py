@@ -47,7 +47,5 @@ class Publish(Resource):
 
 app = App("localhost")
 app.route("/pubsub", Pusher())
-# The site is a program and sends no Origin. Whoever can reach the port may post: this App listens
-# on 127.0.0.1, so that is this machine.
-app.route("/publish", Publish(), ["*"])
+app.route("/publish", Publish())
 app.run()

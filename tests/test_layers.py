@@ -32,7 +32,8 @@ LAYERS = {
     "rfc6455": set(),
     "websocket": {"http.interfaces", "http.request", "http.response", "rfc6455"},
     "session": {"http.interfaces", "http.request"},
-    "wamp": {"websocket.interfaces", "broker.interfaces"},
+    # The memory broker is the default of who is given no other, as DEFAULT_LIMITS are.
+    "wamp": {"websocket.interfaces", "broker.interfaces", "broker.memory"},
     "broker": set(),
     "metrics": set(),
 }

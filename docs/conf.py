@@ -1,0 +1,37 @@
+"""Sphinx: ``tox -e docs`` builds this into docs/_build/html."""
+
+import sys
+from pathlib import Path
+
+# The checkout, whatever is installed.
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import ratchet_py
+
+project = "ratchet_py"
+author = "ratchet_py contributors"
+copyright = "2026, ratchet_py contributors; a port of Ratchet by Chris Boden and Matt Bonneau"
+version = release = ratchet_py.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = f"ratchet_py {release}"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+
+default_role = "literal"
+# Two contracts are called MessageComponentInterface, as in Ratchet; a signature names only that.
+suppress_warnings = ["ref.python"]
+highlight_language = "python"
+
+autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+napoleon_use_ivar = True
+
+# Only references to our own names are checked: an inventory of Python's and Twisted's would make
+# the build depend on their sites.
+nitpick_ignore_regex = [("py:.*", r"(?!ratchet_py\.).*")]
