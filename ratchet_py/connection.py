@@ -1,12 +1,13 @@
 """What the wrappers of one client share, and the wrapper to subclass.
 
 Each layer that adds methods wraps the connection it was handed. All wrappers of one client share
-one :class:`ConnectionRecord`, so what one layer or the application writes, every layer reads.
+one :class:`ConnectionRecord`, the connection at the bottom of the stack: what one layer or the
+application writes, every layer reads.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -24,18 +25,32 @@ _WRITTEN_BY = {
 }
 
 
-class ConnectionRecord:
-    """The attributes of one client, whichever layer they come from.
+class ConnectionRecord(ConnectionInterface):
+    """The connection at the bottom of a stack, and the attributes of its client.
+
+    What the layers write has a slot, so that an idle connection needs no dictionary; whatever else
+    is set gets one.
 
     Attributes:
         resourceId: A number that no other connection of this process has or had.
         remoteAddress: The client's IP address.
         reactor: The clock of every time limit of this connection.
-        outermost: The wrapper of the highest layer that has wrapped this client yet: the one that
-            knows how to say goodbye in the client's own protocol.
+        outermost: The wrapper of the highest layer that has wrapped this client yet, the one that
+            knows how to say goodbye in the client's own protocol; None if none has.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "outermost", "reactor", "remoteAddress", "resourceId")
+    __slots__ = (
+        "Session",
+        "WAMP",
+        "WebSocket",
+        "__dict__",
+        "__weakref__",
+        "httpRequest",
+        "outermost",
+        "reactor",
+        "remoteAddress",
+        "resourceId",
+    )
 
     outermost: ConnectionInterface | None
 
@@ -45,11 +60,18 @@ class ConnectionRecord:
         self.reactor = reactor
         self.outermost = None
 
-    def __getattr__(self, name: str) -> Any:
-        layer = _WRITTEN_BY.get(name)
-        if layer is None:
-            raise AttributeError(f"{name}: nothing has set this attribute of the connection")
-        raise AttributeError(f"{name}: no {layer} below this component")
+    @property
+    def record(self) -> ConnectionRecord:
+        """The connection itself; on a wrapper, the connection at the bottom."""
+        return self
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            layer = _WRITTEN_BY.get(name)
+            if layer is None:
+                raise AttributeError(f"{name}: nothing has set this attribute of the connection")
+            raise AttributeError(f"{name}: no {layer} below this component")
 
 
 class AbstractConnectionDecorator(ConnectionInterface):
@@ -71,6 +93,7 @@ class AbstractConnectionDecorator(ConnectionInterface):
 
     Attributes:
         wrappedConn: The connection of the layer below.
+        record: The connection at the bottom of the stack.
     """
 
     __slots__ = ("__weakref__", "record", "wrappedConn")
@@ -113,14 +136,10 @@ class AbstractConnectionDecorator(ConnectionInterface):
         """Fire when nothing waits to be sent."""
         return self.wrappedConn.whenDrained()
 
-    @property
-    def bufferedAmount(self) -> int:
-        """How many bytes wait to be sent."""
-        amount: int = self.wrappedConn.bufferedAmount
-        return amount
+    if not TYPE_CHECKING:
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.record, name)
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.record, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if hasattr(type(self), name):

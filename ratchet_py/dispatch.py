@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import CoroutineType
 from typing import Any, Protocol
 
@@ -96,7 +97,7 @@ def _report(
     try:
         result = component.onError(conn, exc)
     except Exception:
-        _drop(component, conn, Failure())  # type: ignore[no-untyped-call]
+        _drop(component, conn, Failure())
         return None
     if result is None:
         return None
@@ -120,7 +121,7 @@ class Gate:
     before it. While something is held back, reading is paused, so what is held is one read's worth.
     """
 
-    __slots__ = ("_closed", "_component", "_conn", "_held", "_opening")
+    __slots__ = ("_closed", "_component", "_conn", "_deaf", "_held", "_opening")
 
     _held: list[Any] | None
 
@@ -129,6 +130,7 @@ class Gate:
         self._conn = conn
         self._held = None
         self._opening = False
+        self._deaf = False
         self._closed = False
 
     def open(self, onOpen: Callable[..., object], *args: Any) -> Deferred[None] | None:
@@ -165,14 +167,19 @@ class Gate:
         if pending is not None and component.serial:
             self._hold(pending)
 
+    def inTurn(self, turn: partial[None]) -> None:
+        """Call ``turn()`` when the messages that came before it have been delivered."""
+        if self._held is None:
+            turn()
+        else:
+            self._held.append(turn)
+
     def discard(self) -> None:
-        """Deliver nothing that is held back; ``onClose`` still comes."""
-        if self._held is not None:
-            self._held.clear()
+        """Deliver no message that is held back; what else waits for its turn still gets it."""
+        self._deaf = True
 
     def close(self) -> None:
         """Call ``onClose``, after ``onOpen`` has finished. Nothing is delivered any more."""
-        self.discard()
         self._closed = True
         if not self._opening:
             self._callClose()
@@ -190,7 +197,10 @@ class Gate:
                 self._callClose()
             return
         for index, msg in enumerate(held):
-            self.message(msg)
+            if isinstance(msg, partial):
+                msg()
+            elif not self._deaf:
+                self.message(msg)
             if self._held is not None:
                 self._held.extend(held[index + 1 :])
                 break

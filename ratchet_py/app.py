@@ -1,0 +1,255 @@
+r"""The facade: a server in three lines, as in ``Ratchet\App``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.endpoints import quoteStringArgument
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+
+from ratchet_py.broker.interfaces import BrokerInterface
+from ratchet_py.http.http_server import HttpServer
+from ratchet_py.http.interfaces import HttpServerInterface
+from ratchet_py.http.origin_check import SAME_HOST, OriginCheck
+from ratchet_py.http.router import Route, RouteCollection, Router
+from ratchet_py.interfaces import MessageComponentInterface
+from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.server.flash_policy import FlashPolicy
+from ratchet_py.server.io_server import BACKLOG, IoServer
+from ratchet_py.server.shutdown import closeOnShutdown
+from ratchet_py.wamp.interfaces import WampServerInterface
+from ratchet_py.wamp.topic import Topic
+from ratchet_py.wamp.wamp_server import WampServer
+from ratchet_py.websocket.interfaces import MessageComponentInterface as WsMessageComponentInterface
+from ratchet_py.websocket.interfaces import WsServerInterface
+from ratchet_py.websocket.ws_server import WsServer
+
+__all__ = ["App"]
+
+log = Logger()
+
+
+class App:
+    r"""A server of WebSocket applications at paths (``Ratchet\App``).
+
+    Example:
+        ::
+
+            app = App("localhost", 8080)
+            app.route("/chat", Chat())
+            app.route("/echo", EchoServer(), ["*"])
+            app.run()
+
+    Args:
+        httpHost: The host that requests must name, and whose pages may connect; None for any host,
+            and then a page may connect to the host it came from.
+        port: The TCP port; 0 for a free one.
+        address: The address to listen on: ``127.0.0.1`` for this machine alone, ``0.0.0.0`` or
+            ``::`` for all.
+        reactor: Twisted's own if none is given.
+        limits: What bounds each client.
+        broker: Carries the topics of all routes beyond this process; for each route a
+            :class:`~ratchet_py.broker.MemoryBroker` of its own if none is given.
+        flashPolicyPort: Where to serve the Flash policy file; nowhere if not given.
+
+    Attributes:
+        routes: The routes, in the order in which they are tried.
+        flashServer: The server of the policy file, or None.
+    """
+
+    # While tap imports a module, the Apps that the module would have run.
+    _marked: ClassVar[list[App] | None] = None
+
+    def __init__(
+        self,
+        httpHost: str | None = "localhost",
+        port: int = 8080,
+        address: str = "127.0.0.1",
+        reactor: Any = None,
+        limits: Limits = DEFAULT_LIMITS,
+        broker: BrokerInterface | None = None,
+        flashPolicyPort: int | None = None,
+    ) -> None:
+        self.httpHost = httpHost
+        self.port = port
+        self.address = address
+        self.limits = limits
+        self.routes = RouteCollection()
+        self.flashServer: IoServer | None = None
+        self._broker = broker
+        self._flashPolicyPort = flashPolicyPort
+        self._policy = FlashPolicy()
+        self._server = IoServer(HttpServer(Router(self.routes), limits), reactor, limits)
+        self._wampServers: dict[str, WampServer] = {}
+        if flashPolicyPort is not None:
+            self.flashServer = IoServer(self._policy, reactor, limits)
+            for allowed in {80, port}:
+                self._policy.addAllowedAccess(httpHost or "*", allowed)
+
+    @property
+    def loop(self) -> Any:
+        """The reactor."""
+        return self._server.loop
+
+    def route(
+        self,
+        path: str,
+        controller: Any,
+        allowedOrigins: Iterable[str] = (),
+        httpHost: str | None = None,
+    ) -> Any:
+        """Serve something at a path.
+
+        Args:
+            path: The path, with placeholders if you like: ``/chat/{room}``.
+            controller: An application (a ``WampServerInterface``, one of the two
+                ``MessageComponentInterface``), an ``HttpServerInterface`` such as a ``WsServer`` of
+                your own, or an ``IResource`` of ``twisted.web``; an object, or a class to make one.
+            allowedOrigins: Whose pages may connect: hosts or full origins, or ``["*"]`` for
+                everybody, also for clients that are no browsers and send no origin. If empty, the
+                host alone. An ``IResource`` is never checked: it serves the pages.
+            httpHost: A host for this route alone.
+
+        Returns:
+            What was built around the controller.
+
+        Raises:
+            TypeError: The controller is of no known kind.
+        """
+        if isinstance(controller, type):
+            controller = controller()
+        host = self.httpHost if httpHost is None else httpHost
+        decorated = controller
+        if IResource.providedBy(controller):
+            allowedOrigins = ["*"]
+        else:
+            decorated = self._decorate(path, controller)
+        origins = list(allowedOrigins) or [SAME_HOST if host is None else host]
+        if "*" not in origins:
+            decorated = OriginCheck(decorated, origins)
+        if self.flashServer is not None:
+            for origin in origins:
+                self._policy.addAllowedAccess("*" if origin == SAME_HOST else origin, self.port)
+        self.routes.add(f"rr-{len(self.routes) + 1}", Route(path, decorated, host))
+        return decorated
+
+    def topic(self, path: str, name: str) -> Topic:
+        """A topic of a route, for code that has no client in hand: timers, pushes.
+
+        Example:
+            ::
+
+                app.topic("/pubsub", "news").broadcast({"title": "It works"})
+
+        Args:
+            path: The route's path, as it was given to :meth:`route`.
+            name: The topic's id.
+
+        Raises:
+            LookupError: No WAMP application is routed at the path.
+        """
+        try:
+            return self._wampServers[path].topic(name)
+        except KeyError:
+            raise LookupError(f"no WAMP application at {path!r}") from None
+
+    def listen(self, *endpoints: str) -> Deferred[list[IListeningPort]]:
+        """Start to listen.
+
+        Args:
+            endpoints: Where, as Twisted's endpoint strings (``"tcp:8080"``, ``"ssl:..."``,
+                ``"unix:..."``); the port and address of the constructor if there are none.
+
+        Returns:
+            A Deferred of the ports that are open now. It fails, and nothing stays open, if one
+            cannot be opened.
+        """
+        if not endpoints:
+            interface = quoteStringArgument(self.address)
+            endpoints = (f"tcp:{self.port}:interface={interface}:backlog={BACKLOG}",)
+        listening = self._server.listen(*endpoints)
+        if self.flashServer is not None and not self.flashServer.ports:
+            interface = quoteStringArgument(self.address)
+            flash = f"tcp:{self._flashPolicyPort}:interface={interface}"
+            listening.addCallback(self._listenForFlash, flash)
+        return listening
+
+    def close(self) -> Deferred[Any]:
+        """Stop listening and close every client with 1001 (going away).
+
+        Returns:
+            A Deferred that fires when the last one is gone, after ``Limits.closeTimeout`` at the
+            latest.
+        """
+        closing = [self._server.close()]
+        if self.flashServer is not None:
+            closing.append(self.flashServer.close())
+        return DeferredList(closing).addCallback(lambda _: None)
+
+    def abort(self) -> None:
+        """Drop every client now."""
+        self._server.abort()
+
+    def run(self) -> None:
+        """Listen and serve until SIGINT or SIGTERM; then close every client and return.
+
+        In a module that ``twistd ratchet --app`` imports it only says that this App is the one to
+        serve.
+
+        Raises:
+            SystemExit: The port cannot be opened; the message says why.
+        """
+        if App._marked is not None:
+            App._marked.append(self)
+            return
+        failed: list[Failure] = []
+        self.listen().addErrback(failed.append)
+        if failed:
+            raise SystemExit(f"ratchet: {failed[0].getErrorMessage()}")
+        closeOnShutdown(self.loop, self.close, self.abort)
+        self.loop.run()
+
+    @staticmethod
+    @contextmanager
+    def marking() -> Iterator[list[App]]:
+        """While the context lasts, :meth:`run` serves nothing but adds its App to the list."""
+        marked: list[App] = []
+        before, App._marked = App._marked, marked
+        try:
+            yield marked
+        finally:
+            App._marked = before
+
+    def _decorate(self, path: str, controller: Any) -> HttpServerInterface:
+        if isinstance(controller, HttpServerInterface):
+            return controller
+        if isinstance(controller, WampServerInterface):
+            controller = self._wampServers[path] = WampServer(
+                controller, limits=self.limits, broker=self._broker
+            )
+        elif not isinstance(controller, (MessageComponentInterface, WsMessageComponentInterface)):
+            raise TypeError(f"{type(controller).__name__} is nothing that a route can serve")
+        if not isinstance(controller, WsServerInterface):
+            log.info(
+                "{path} speaks no subprotocol: a client that offers some is refused with 426, "
+                "unless setStrictSubProtocolCheck(False) is called on what route() returns",
+                path=path,
+            )
+        server = WsServer(controller, self.limits)
+        server.enableKeepAlive(interval=self.limits.keepAlive)
+        return server
+
+    def _listenForFlash(self, ports: list[IListeningPort], endpoint: str) -> Deferred[Any]:
+        assert self.flashServer is not None
+        listening: Deferred[Any] = self.flashServer.listen(endpoint)
+        # Without the policy the App is not what it was asked to be: all or nothing.
+        listening.addCallbacks(
+            lambda _: ports, lambda failure: self.close().addCallback(lambda _: failure)
+        )
+        return listening

@@ -1,0 +1,319 @@
+"""One client's transport, as the connection at the bottom of a stack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet import tcp
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IProtocol,
+    IPushProducer,
+    ITransport,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ratchet_py.connection import ConnectionRecord
+from ratchet_py.dispatch import Gate
+from ratchet_py.server.backlog import CHUNK, Backlog
+
+if TYPE_CHECKING:
+    from ratchet_py.server.io_server import IoServer
+
+__all__ = ["DirectIoConnection", "IoConnection"]
+
+log = Logger()
+
+
+@implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
+class IoConnection(ConnectionRecord):
+    r"""A client of :class:`IoServer`, over any transport (``Ratchet\Server\IoConnection``).
+
+    It is the transport's protocol and the raw connection in one object, because there is one for
+    each client. It writes through the transport's buffer; :class:`DirectIoConnection` does better
+    where the transport allows it.
+
+    Attributes:
+        bufferedAmount: How many bytes wait to be sent here; what the kernel holds does not count.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_closeTimer",
+        "_closing",
+        "_corked",
+        "_ended",
+        "_gate",
+        "_pauses",
+        "_server",
+        "_transport",
+        "_wantsMore",
+        "bufferedAmount",
+    )
+
+    _backlog: Backlog | None
+    _closeTimer: IDelayedCall | None
+    _corked: list[bytes] | None
+
+    def __init__(self, server: IoServer, resourceId: int, remoteAddress: str) -> None:
+        super().__init__(resourceId, remoteAddress, server.loop)
+        self._server = server
+        self._gate = Gate(server.app, self)
+        self._transport: Any = None
+        self._backlog = None
+        self._closeTimer = None
+        self._closing = False
+        self._corked = None
+        self._ended = False
+        self._pauses = 0
+        self._wantsMore = True
+        self.bufferedAmount = 0
+
+    # -- for components ---------------------------------------------------------------------------
+
+    def send(self, data: bytes | str) -> IoConnection:
+        """Send bytes, or a str as UTF-8; after a close nothing is sent.
+
+        What a client is sent while its own bytes are being read goes out in one write at the end.
+        """
+        if data.__class__ is not bytes:
+            data = data.encode() if isinstance(data, str) else bytes(data)
+        if self._closing:
+            return self
+        corked = self._corked
+        if corked is None:
+            self._write(data)
+        else:
+            corked.append(data)
+            self.bufferedAmount += len(data)
+            if self.bufferedAmount > CHUNK:
+                self._uncork()
+        return self
+
+    def close(self, code: Any = None, reason: str = "") -> None:
+        """Close when what waits is sent, or after ``Limits.closeTimeout`` all the same.
+
+        Args:
+            code: Ignored: a raw connection has no close codes.
+            reason: Ignored.
+        """
+        if self._closing:
+            return
+        self._uncork()
+        self._closing = True
+        self._closeTimer = self.reactor.callLater(self._server.limits.closeTimeout, self.abort)
+        if self._backlog is None:
+            self._finish()
+
+    def abort(self) -> None:
+        """Drop the connection now; ``onClose`` follows in a later turn of the reactor."""
+        self._closing = True
+        self._transport.abortConnection()
+
+    def pauseReading(self) -> None:
+        """Take no more bytes from the client until :meth:`resumeReading`. Calls nest."""
+        self._pauses += 1
+        if self._pauses == 1 and not self._closing:
+            self._transport.pauseProducing()
+
+    def resumeReading(self) -> None:
+        """Undo one :meth:`pauseReading`."""
+        self._pauses -= 1
+        if self._pauses == 0 and not self._closing:
+            self._transport.resumeProducing()
+
+    @property
+    def readingPaused(self) -> bool:
+        """Whether no bytes are taken from the client at the moment."""
+        return self._pauses > 0
+
+    def whenDrained(self) -> Deferred[None]:
+        """Fire when nothing waits to be sent.
+
+        Returns:
+            A Deferred that fails with the reason of the loss if the client goes away first.
+        """
+        if self._backlog is None:
+            return succeed(None)
+        drained: Deferred[None] = Deferred()
+        self._backlog.drained.append(drained)
+        return drained
+
+    # -- for the transport ------------------------------------------------------------------------
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """The transport is connected (IProtocol)."""
+        self._transport = transport
+        self._server.connections.add(self)
+        if writesDirectly(transport):
+            # Only now is the transport known; the two classes differ in nothing but how they write.
+            self.__class__ = DirectIoConnection
+        self._register()
+        self._gate.open(self._server.app.onOpen)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes have arrived (IProtocol)."""
+        if self._closing:
+            return
+        self._corked = []
+        try:
+            self._gate.message(data)
+        except Exception:
+            log.failure("a component below the application failed; connection is dropped")
+            self.abort()
+        if self._corked:
+            self._uncork()
+        self._corked = None
+
+    def readConnectionLost(self) -> None:
+        """The client sends no more: deliver what waits, then close (IHalfCloseableProtocol)."""
+        self._ended = True
+        if not self._closing:
+            self.close()
+        elif self._backlog is None:
+            self._finish()
+
+    def writeConnectionLost(self) -> None:
+        """Our end of the stream is out; the client's follows (IHalfCloseableProtocol)."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client is gone (IProtocol)."""
+        self._closing = True
+        if self._closeTimer is not None and self._closeTimer.active():
+            self._closeTimer.cancel()
+        self._corked = None
+        self.bufferedAmount = 0
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None:
+            backlog.stop()
+            for drained in backlog.drained:
+                drained.errback(reason)
+        self._gate.close()
+        self.outermost = None
+        self._server.forget(self)
+
+    def pauseProducing(self) -> None:
+        """The transport has enough for now (IPushProducer)."""
+        self._wantsMore = False
+        if self._backlog is None:
+            self._startBacklog()
+
+    def resumeProducing(self) -> None:
+        """The transport wants more (IPushProducer)."""
+        self._wantsMore = True
+        backlog = self._backlog
+        while backlog is not None and self._wantsMore:
+            backlog = self._writeNext(backlog)
+
+    def stopProducing(self) -> None:
+        """The transport is lost; ``connectionLost`` follows (IProducer)."""
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def _register(self) -> None:
+        self._transport.registerProducer(self, True)
+
+    def _uncork(self) -> None:
+        corked, self._corked = self._corked, []
+        if corked:
+            data = corked[0] if len(corked) == 1 else b"".join(corked)
+            self.bufferedAmount -= len(data)
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        if self._backlog is None:
+            self._transport.write(data)
+        else:
+            self._wait(self._backlog, data)
+
+    def _wait(self, backlog: Backlog, data: bytes | memoryview) -> None:
+        if self.outermost is None and backlog.size > self._server.limits.sendBuffer:
+            # A layer that has wrapped the connection has a policy of its own; raw bytes have none.
+            self.abort()
+            return
+        backlog.add(data)
+        self.bufferedAmount = backlog.size
+        if backlog.reading and backlog.size > CHUNK:
+            # A client that does not take our answers shall not make us produce more of them.
+            backlog.reading = False
+            self.pauseReading()
+
+    def _startBacklog(self) -> Backlog:
+        self._backlog = Backlog(self.reactor, self._server.limits.stallTimeout, self.abort)
+        return self._backlog
+
+    def _writeNext(self, backlog: Backlog) -> Backlog | None:
+        """Give the transport what comes next; None if nothing waits any more."""
+        backlog.taken()
+        data = backlog.next()
+        self.bufferedAmount = backlog.size
+        if data:
+            self._transport.write(data)
+            return backlog
+        self._backlog = None
+        backlog.stop()
+        if not backlog.reading:
+            self.resumeReading()
+        for drained in backlog.drained:
+            drained.callback(None)
+        if self._closing:
+            self._finish()
+        return None
+
+    def _finish(self) -> None:
+        """The transport has everything: end the stream."""
+        self._transport.unregisterProducer()
+        self._transport.loseConnection()
+
+
+class DirectIoConnection(IoConnection):
+    """Writes to the socket at once while nothing waits, and is told when the rest is out.
+
+    A buffered write of Twisted's costs two changes of the poll set and a turn of the reactor.
+    Only for a transport that :func:`writesDirectly` says yes to.
+    """
+
+    __slots__ = ()
+
+    def resumeProducing(self) -> None:
+        """The transport has sent what it was given (IPullProducer)."""
+        if self._backlog is not None and self._writeNext(self._backlog) is None:
+            self._transport.unregisterProducer()
+
+    def _register(self) -> None:
+        pass  # only while something waits
+
+    def _write(self, data: bytes) -> None:
+        backlog = self._backlog
+        if backlog is None:
+            sent = self._transport.writeSomeData(data)
+            if sent == len(data):
+                return
+            if not isinstance(sent, int) or sent < 0:
+                sent = 0  # transport.write will report what there is to report, in a later turn
+            backlog = self._startBacklog()
+            self._wait(backlog, memoryview(data)[sent:])
+            self._transport.registerProducer(self, False)
+        else:
+            self._wait(backlog, data)
+
+    def _finish(self) -> None:
+        """Half-close, so that no reset overtakes our last bytes; the client's end is awaited."""
+        if self._ended:
+            self._transport.loseConnection()
+        else:
+            self._transport.loseWriteConnection()
+            self._transport.resumeProducing()
+
+
+def writesDirectly(transport: ITransport) -> bool:
+    """Whether a transport may be written to through ``writeSomeData``.
+
+    By type, never by attribute: TLS and other wrappers forward ``writeSomeData`` to the socket
+    below them, and the bytes would leave in clear.
+    """
+    return isinstance(transport, tcp.Connection) and not transport.TLS

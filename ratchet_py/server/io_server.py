@@ -1,0 +1,161 @@
+"""The bottom of every stack: sockets become connections, what they read becomes messages."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import Factory
+
+from ratchet_py.interfaces import MessageComponentInterface
+from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.server.io_connection import IoConnection
+from ratchet_py.server.shutdown import closeOnShutdown
+
+__all__ = ["IoServer"]
+
+# Clients that have not been accepted yet; what the kernel allows may be less.
+BACKLOG = 1024
+
+GOING_AWAY = 1001  # the close code for layers that have one (RFC 6455 section 7.4.1)
+
+# One count for the process: an application may serve several ports.
+_resourceIds = count(1)
+
+_Server = TypeVar("_Server", bound="IoServer")
+
+
+class IoServer(Factory):
+    r"""Turns what a transport does into ``onOpen``, ``onMessage`` and ``onClose``.
+
+    It is a Twisted factory, so any endpoint can listen with it (``Ratchet\Server\IoServer``).
+
+    Example:
+        ::
+
+            endpoint = serverFromString(reactor, "tcp:8080:interface=127.0.0.1")
+            endpoint.listen(IoServer(EchoServer()))
+
+    Args:
+        component: What is above; it gets ``bytes``, as they arrive.
+        reactor: The clock of all time limits; Twisted's own reactor if none is given.
+        limits: ``sendBuffer``, ``stallTimeout`` and ``closeTimeout`` are used here.
+
+    Attributes:
+        app: The component above.
+        limits: The limits.
+        connections: The clients of the moment.
+        ports: What is listening.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        component: MessageComponentInterface,
+        reactor: Any = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.app = component
+        self._loop = reactor
+        self.limits = limits
+        self.connections: set[IoConnection] = set()
+        self.ports: list[IListeningPort] = []
+        self._whenEmpty: list[Deferred[None]] = []
+
+    @property
+    def loop(self) -> Any:
+        """The reactor."""
+        if self._loop is None:
+            # Not before it is needed: importing it installs it.
+            from twisted.internet import reactor
+
+            self._loop = reactor
+        return self._loop
+
+    @classmethod
+    def factory(
+        cls: type[_Server],
+        component: MessageComponentInterface,
+        port: int = 80,
+        address: str = "0.0.0.0",
+        reactor: Any = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> _Server:
+        """A server that listens already; :meth:`run` serves.
+
+        Raises:
+            CannotListenError: The port is taken, or is not ours to open.
+        """
+        server = cls(component, reactor, limits)
+        server.ports.append(server.loop.listenTCP(port, server, interface=address, backlog=BACKLOG))
+        return server
+
+    def listen(self, *endpoints: str) -> Deferred[list[IListeningPort]]:
+        """Start to listen.
+
+        Args:
+            endpoints: Where, as Twisted's endpoint strings: ``"tcp:8080"``, ``"ssl:..."``,
+                ``"unix:..."``.
+
+        Returns:
+            A Deferred of the ports that have been opened. It fails, and none of them stays open,
+            if one cannot be.
+        """
+        attempts = [maybeDeferred(self._open, endpoint) for endpoint in endpoints]
+        return DeferredList(attempts, consumeErrors=True).addCallback(self._opened)
+
+    def run(self) -> None:
+        """Serve until a signal; then close every client and return."""
+        closeOnShutdown(self.loop, self.close, self.abort)
+        self.loop.run()
+
+    def close(self) -> Deferred[None]:
+        """Stop listening and close every client with 1001 (going away).
+
+        Returns:
+            A Deferred that fires when the last one is gone, after ``closeTimeout`` at the latest.
+        """
+        for conn in tuple(self.connections):
+            (conn.outermost or conn).close(GOING_AWAY, "server is shutting down")
+        closing: list[Deferred[Any]] = [self._stopListening()]
+        if self.connections:
+            closing.append(Deferred())
+            self._whenEmpty.append(closing[-1])
+        return DeferredList(closing).addCallback(lambda _: None)
+
+    def abort(self) -> None:
+        """Drop every client now."""
+        for conn in tuple(self.connections):
+            conn.abort()
+
+    def buildProtocol(self, addr: IAddress | None) -> IoConnection:
+        """A client has been accepted (IProtocolFactory)."""
+        return IoConnection(self, next(_resourceIds), getattr(addr, "host", ""))
+
+    def forget(self, conn: IoConnection) -> None:
+        """A client is gone; called by its connection."""
+        self.connections.discard(conn)
+        if not self.connections:
+            waiting, self._whenEmpty = self._whenEmpty, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def _open(self, endpoint: str) -> Deferred[IListeningPort]:
+        listening: Deferred[IListeningPort] = serverFromString(self.loop, endpoint).listen(self)
+        return listening
+
+    def _opened(self, results: list[tuple[bool, Any]]) -> Any:
+        opened = [port for success, port in results if success]
+        self.ports += opened
+        for success, failure in results:
+            if not success:
+                return self._stopListening().addCallback(lambda _: failure)  # noqa: B023
+        return opened
+
+    def _stopListening(self) -> Deferred[Any]:
+        ports, self.ports = self.ports, []
+        return DeferredList([maybeDeferred(port.stopListening) for port in ports])

@@ -1,0 +1,244 @@
+"""The command ``twistd ratchet``, also ``twist ratchet``: its options and its service."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import sys
+from functools import reduce
+from importlib import import_module
+from traceback import extract_tb
+from typing import Any
+
+from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.python.usage import Options as BaseOptions
+from twisted.python.usage import UsageError
+
+from ratchet_py import demo
+from ratchet_py.app import App
+from ratchet_py.component import Component
+from ratchet_py.http.http_server import HttpServer
+from ratchet_py.interfaces import ComponentInterface
+from ratchet_py.server.flash_policy import FlashPolicy
+from ratchet_py.server.io_server import IoServer
+from ratchet_py.server.shutdown import cutShortBySignal
+
+__all__ = ["Options", "RatchetService", "makeService"]
+
+# A file or a module, and a name in it. A Windows path has a colon, too, but no name after it.
+_NAME = re.compile(r"(.+?)(?::([A-Za-z_][\w.]*))?")
+
+_NOT_THE_OPERATORS = ("<", os.path.dirname(__file__), os.path.dirname(os.__file__))
+
+# For a server that has no address of its own.
+_DEFAULT_ENDPOINT = "tcp:8080:interface=127.0.0.1"
+
+
+class Options(BaseOptions):
+    """What can stand behind ``twistd ratchet``."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Serve WebSocket and WAMP applications with Ratchet. "
+        "Without --app and --route the demo is served: open its page in a browser."
+    )
+    optParameters = [
+        [
+            "app",
+            "a",
+            None,
+            "What to serve: package.module:name, or a file. An App, a component, "
+            "or a callable that returns one.",
+        ],
+        ["host", None, None, "The host that requests must name. [default: any]"],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self["endpoints"] = []
+        self["routes"] = []
+        self["origins"] = []
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Where to listen, as an endpoint string; can be given more than once.
+
+        [default: tcp:8080:interface=127.0.0.1]
+        """
+        self["endpoints"].append(endpoint)
+
+    def opt_route(self, route: str) -> None:
+        """PATH=package.module:Class, an application at a path; can be given more than once."""
+        path, equals, name = route.partition("=")
+        if not equals or not name or not path.startswith("/"):
+            raise UsageError(f"--route {route}: it has the form /path=package.module:Class")
+        self["routes"].append((path, name))
+
+    def opt_origin(self, origin: str) -> None:
+        """Whose pages may connect: a host, an origin such as https://example.com, or "*".
+
+        Can be given more than once. [default: the host that the request was sent to]
+        """
+        self["origins"].append(origin)
+
+    opt_l = opt_listen
+    opt_r = opt_route
+
+    def postOptions(self) -> None:
+        """Check what only makes sense together.
+
+        Raises:
+            UsageError: An option cannot be followed.
+        """
+        if self["app"] is not None and self["routes"]:
+            raise UsageError("--app and --route exclude each other: an App has its own routes")
+
+
+class RatchetService(Service):
+    """Listens while it runs; stopping it closes every client and waits for them.
+
+    Args:
+        server: What to serve.
+        endpoints: Where; if empty, on the App's own port and address.
+    """
+
+    name = "ratchet"
+
+    def __init__(self, server: App | IoServer, endpoints: list[str]) -> None:
+        self.server = server
+        if not endpoints and isinstance(server, IoServer):
+            endpoints = [_DEFAULT_ENDPOINT]
+        self.endpoints = endpoints
+        self._listening = False
+
+    def privilegedStartService(self) -> None:
+        """Listen while the process may still open any port (IService).
+
+        Raises:
+            SystemExit: An endpoint cannot be opened; the message says why.
+        """
+        if self._listening:
+            return
+        self._listening = True
+        failed: list[Failure] = []
+        self.server.listen(*self.endpoints).addErrback(failed.append)
+        if failed:
+            raise SystemExit(f"ratchet: {failed[0].getErrorMessage()}")
+
+    def startService(self) -> None:
+        """Listen, if ``privilegedStartService`` has not been called (IService)."""
+        self.privilegedStartService()
+        super().startService()  # type: ignore[no-untyped-call]
+
+    def stopService(self) -> Deferred[Any]:
+        """Close every client with 1001 (IService).
+
+        Returns:
+            A Deferred that fires when the last one is gone.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._listening = False
+        return cutShortBySignal(self.server.loop, self.server.close(), self.server.abort)
+
+
+def makeService(options: Options) -> IService:
+    """Build what the options ask for (IServiceMaker).
+
+    Raises:
+        UsageError: It cannot be built; the message is one line.
+    """
+    if os.getcwd() not in sys.path:
+        # twistd, unlike python, does not look for modules in the current folder.
+        sys.path.insert(0, os.getcwd())
+    if options["app"] is not None:
+        return RatchetService(_serverOf(options), options["endpoints"])
+    app = App(options["host"])
+    for path, name in options["routes"]:
+        _route(app, path, _load(name), name, options["origins"])
+    if not options["routes"]:
+        demo.mount(app, options["origins"])
+    return RatchetService(app, options["endpoints"])
+
+
+def _serverOf(options: Options) -> App | IoServer:
+    name = options["app"]
+    thing = _load(name)
+    if isinstance(thing, (App, IoServer)):
+        if options["host"] is not None or options["origins"]:
+            raise UsageError(f"{name}: an App says itself which hosts and origins it serves")
+        return thing
+    bottom = thing
+    while isinstance(bottom, Component):
+        bottom = bottom.component
+    if isinstance(bottom, (HttpServer, FlashPolicy)):
+        return IoServer(thing)
+    app = App(options["host"])
+    _route(app, "/", thing, name, options["origins"])
+    return app
+
+
+def _route(app: App, path: str, controller: Any, name: str, origins: list[str]) -> None:
+    try:
+        app.route(path, controller, origins)
+    except (TypeError, ValueError) as exc:
+        raise UsageError(f"{name}: {exc}") from None
+
+
+def _load(name: str) -> Any:
+    """The object that ``package.module:name``, a module or a file stands for.
+
+    Raises:
+        UsageError: There is no such thing, or its module fails.
+    """
+    place, attribute = _NAME.fullmatch(name).groups()  # type: ignore[union-attr]
+    with App.marking() as marked:
+        try:
+            names = _namesOf(place)
+            if attribute is not None:
+                thing = _lookUp(names, attribute)
+            elif marked:
+                thing = marked[-1]
+            else:
+                thing = _onlyApp(names)
+            if callable(thing) and not isinstance(thing, ComponentInterface):
+                thing = thing()
+        except UsageError as exc:
+            raise UsageError(f"{name}: {exc}") from None
+        except Exception as exc:
+            raise UsageError(f"{name}: {_inOneLine(exc)}") from None
+    return thing
+
+
+def _namesOf(place: str) -> dict[str, Any]:
+    if place.endswith(".py") or os.path.isfile(place):
+        if not os.path.isfile(place):
+            raise UsageError("no such file")
+        sys.path.insert(0, os.path.dirname(os.path.abspath(place)))
+        return runpy.run_path(place, run_name="__main__")
+    return vars(import_module(place))
+
+
+def _lookUp(names: dict[str, Any], attribute: str) -> Any:
+    first, *rest = attribute.split(".")
+    if first not in names:
+        raise UsageError(f"there is no {first} in it")
+    return reduce(getattr, rest, names[first])
+
+
+def _onlyApp(names: dict[str, Any]) -> Any:
+    apps = {id(value): value for value in names.values() if isinstance(value, (App, IoServer))}
+    if len(apps) != 1:
+        found = "no App" if not apps else f"{len(apps)} Apps"
+        raise UsageError(f"there is {found} in it; say which object to serve, as in module:name")
+    return next(iter(apps.values()))
+
+
+def _inOneLine(exc: Exception) -> str:
+    """What went wrong, and in which line of the operator's own code."""
+    where = ""
+    for frame in extract_tb(exc.__traceback__):
+        if not frame.filename.startswith(_NOT_THE_OPERATORS):
+            where = f" ({frame.filename}, line {frame.lineno})"
+    return f"{type(exc).__name__}: {' '.join(str(exc).split())}{where}"

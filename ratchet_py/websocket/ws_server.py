@@ -1,0 +1,169 @@
+"""WebSocket on top of HTTP (RFC 6455)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal
+
+from ratchet_py.errors import HttpError, ProtocolError
+from ratchet_py.http.interfaces import HttpServerInterface
+from ratchet_py.http.request import Request
+from ratchet_py.http.response import refuse, response
+from ratchet_py.interfaces import ConnectionInterface
+from ratchet_py.interfaces import MessageComponentInterface as DataComponentInterface
+from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.rfc6455.close_code import CloseCode
+from ratchet_py.rfc6455.frame import OP_CLOSE, OP_PING, Frame
+from ratchet_py.rfc6455.handshake import ServerNegotiator
+from ratchet_py.rfc6455.message import Message
+from ratchet_py.rfc6455.permessage_deflate import PerMessageDeflateOptions
+from ratchet_py.websocket.framer import Framer
+from ratchet_py.websocket.interfaces import MessageComponentInterface, WsServerInterface
+from ratchet_py.websocket.keep_alive import KeepAlive
+from ratchet_py.websocket.ws_connection import WebSocket, WsConnection
+
+__all__ = ["WsServer"]
+
+
+class WsServer(HttpServerInterface):
+    r"""Speaks WebSocket with every client that asks for it (``Ratchet\WebSocket\WsServer``).
+
+    The component above gets whole messages: payloads (``str`` for text, ``bytes`` for binary) if it
+    is a :class:`ratchet_py.interfaces.MessageComponentInterface`,
+    :class:`~ratchet_py.rfc6455.Message` objects if it is a
+    :class:`ratchet_py.websocket.interfaces.MessageComponentInterface`.
+
+    Args:
+        component: What is above. If it has ``getSubProtocols``, these are the subprotocols.
+        limits: ``messageSize``, ``frameSize``, ``fragments``, ``sendBuffer`` and ``closeTimeout``
+            are used here.
+        compression: What permessage-deflate may be agreed; None for no compression.
+        slowConsumers: What happens to a client that has more than ``sendBuffer`` waiting when it is
+            sent a message: ``"close"`` it with 1013, or ``"drop"`` that message.
+        poweredBy: Whether the answer to a handshake names this library.
+
+    Raises:
+        TypeError: The component takes no messages.
+
+    Attributes:
+        delegate: The component above.
+        limits: The limits.
+        framer: Frames what is sent.
+        dropped: How many messages were dropped because a client was too slow.
+    """
+
+    def __init__(
+        self,
+        component: DataComponentInterface | MessageComponentInterface,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        compression: PerMessageDeflateOptions | None = PerMessageDeflateOptions(),  # noqa: B008
+        slowConsumers: Literal["close", "drop"] = "close",
+        poweredBy: bool = True,
+    ) -> None:
+        if not isinstance(component, (DataComponentInterface, MessageComponentInterface)):
+            raise TypeError(f"{type(component).__name__} is no MessageComponentInterface")
+        self.delegate = component
+        self.limits = limits
+        self.framer = Framer()
+        self.dropped = 0
+        self._wantsMessages = isinstance(component, MessageComponentInterface)
+        self._negotiator = ServerNegotiator(
+            component.getSubProtocols() if isinstance(component, WsServerInterface) else (),
+            compression=compression,
+        )
+        self._slowConsumers = slowConsumers
+        self._poweredBy = poweredBy
+        self._websockets: dict[ConnectionInterface, WebSocket] = {}
+        self._keepAlive: KeepAlive | None = None
+
+    @property
+    def connections(self) -> list[ConnectionInterface]:
+        """The clients of the moment, as the component above knows them."""
+        return [websocket.conn for websocket in self._websockets.values()]
+
+    def setStrictSubProtocolCheck(self, enable: bool) -> None:
+        """Say what happens to a client that offers none of our subprotocols.
+
+        Args:
+            enable: True, the default, refuses it; False lets it in without a subprotocol.
+        """
+        self._negotiator.setStrictSubProtocolCheck(enable)
+
+    def enableKeepAlive(self, loop: Any = None, interval: float = 30) -> None:
+        """Ping every client, and drop who has sent nothing at all since the last ping.
+
+        Args:
+            loop: As in Ratchet; not needed, as each connection knows its reactor.
+            interval: Seconds between two pings.
+        """
+        if self._keepAlive is not None:
+            self._keepAlive.stop()
+        self._keepAlive = KeepAlive(self._websockets.values(), interval)
+        for conn in self._websockets:
+            self._keepAlive.start(conn.reactor)
+
+    def onOpen(self, conn: ConnectionInterface, request: Request) -> object:
+        """A request wants to become a WebSocket.
+
+        Raises:
+            HttpError: It must not; nothing has been sent.
+        """
+        handshake = self._negotiator.handshake(request.method, request.version, request.headers)
+        conn.send(response(101, handshake.headers, poweredBy=self._poweredBy))
+        websocket = WebSocket(self, conn, handshake.subProtocol, handshake.extension)
+        self._websockets[conn] = websocket
+        if self._keepAlive is not None:
+            self._keepAlive.start(conn.reactor)
+        return websocket.gate.open(self.delegate.onOpen)
+
+    def onMessage(self, conn: ConnectionInterface, msg: bytes) -> None:
+        """Bytes of a client have arrived."""
+        websocket = self._websockets.get(conn)
+        if websocket is None:
+            return
+        websocket.heard = True
+        deliver = websocket.gate.message
+        wrap = self._wantsMessages
+        for record in websocket.buffer.receive(msg):
+            # By the exact class, which is what the buffer makes and what is fastest.
+            kind = record.__class__
+            if kind is str or kind is bytes:
+                if not websocket.closing:
+                    deliver(Message(record) if wrap else record)  # type: ignore[arg-type]
+            elif isinstance(record, Frame):
+                self.onControlFrame(record, websocket.conn)
+            elif isinstance(record, ProtocolError):
+                websocket.gate.inTurn(partial(websocket.fail, record.closeCode, record.reason))
+
+    def onControlFrame(self, frame: Frame, conn: WsConnection) -> None:
+        """A control frame has come in; a pong needs no answer."""
+        websocket = conn.WebSocket
+        if frame.opcode == OP_PING:
+            websocket.pong(frame.payload)
+        elif frame.opcode == OP_CLOSE:
+            websocket.gate.inTurn(partial(websocket.answerClose, frame))
+
+    def onSlowConsumer(self, conn: WsConnection) -> None:
+        """A message finds more than ``sendBuffer`` waiting."""
+        if self._slowConsumers == "drop":
+            self.dropped += 1
+        else:
+            conn.close(CloseCode.TRY_AGAIN, "slow consumer")
+
+    def onClose(self, conn: ConnectionInterface) -> None:
+        """A client is gone."""
+        websocket = self._websockets.pop(conn, None)
+        if websocket is None:
+            return
+        if self._keepAlive is not None and not self._websockets:
+            self._keepAlive.stop()
+        websocket.ended()
+
+    def onError(self, conn: ConnectionInterface, exc: Exception) -> object:
+        """Something below or beside us failed: the component above is told, or the request ends."""
+        websocket = self._websockets.get(conn)
+        if websocket is not None:
+            return self.delegate.onError(websocket.conn, exc)
+        refuse(conn, HttpError(500, "the request could not be served"))
+        return None
