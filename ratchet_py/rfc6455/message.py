@@ -93,7 +93,7 @@ class PreparedMessage(str):
 
     @property
     def compressed(self) -> dict[int, bytes]:
-        """Compressed frames by window bits, filled by whoever compresses the message first."""
+        """Frames for connections that compress, by window bits; whoever makes one puts it here."""
         if self._compressed is None:
             self._compressed = {}
         return self._compressed
@@ -122,7 +122,7 @@ class PreparedBytes(bytes):
 
     @property
     def compressed(self) -> dict[int, bytes]:
-        """Compressed frames by window bits, filled by whoever compresses the message first."""
+        """Frames for connections that compress, by window bits; whoever makes one puts it here."""
         if self._compressed is None:
             self._compressed = {}
         return self._compressed

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from ratchet_py.errors import LocalError, ProtocolError
 from ratchet_py.rfc6455.close_code import CloseCode
+from ratchet_py.rfc6455.frame import OP_BINARY, OP_TEXT, encode
+from ratchet_py.rfc6455.message import PreparedBytes, PreparedMessage
 
 if TYPE_CHECKING:
     from zlib import _Compress, _Decompress
@@ -180,6 +182,40 @@ class PerMessageDeflate:
         self._peerWindowBits = max(peerWindowBits, _SMALLEST_WINDOW)
         self._deflater = None
         self._inflater = None
+
+    def frame(self, message: PreparedMessage | PreparedBytes) -> bytes:
+        """The frame of a message for this connection, compressed where that pays.
+
+        Connections with the same ``sharedWindow`` get the same bytes, made once.
+
+        Args:
+            message: The message, prepared.
+
+        Returns:
+            The bytes of the wire.
+        """
+        window = self.sharedWindow
+        if window is None:
+            payload = message.encode() if isinstance(message, str) else message
+            if len(payload) < self.threshold:
+                return message.frame
+            return self._encode(message, self.compress(payload))
+        frame = message.compressed.get(window)
+        if frame is None:
+            frame = message.frame
+            payload = message.encode() if isinstance(message, str) else message
+            if len(payload) >= self.threshold:
+                compressed = self.compress(payload)
+                # No later message depends on this one, so it may go out as it was.
+                if len(compressed) < len(payload):
+                    frame = self._encode(message, compressed)
+            message.compressed[window] = frame
+        return frame
+
+    @staticmethod
+    def _encode(message: PreparedMessage | PreparedBytes, compressed: bytes) -> bytes:
+        opcode = OP_TEXT if isinstance(message, str) else OP_BINARY
+        return encode(compressed, opcode, rsv1=True)
 
     def compress(self, payload: bytes) -> bytes:
         """Compress one message, whatever its size.
