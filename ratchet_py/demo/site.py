@@ -63,7 +63,7 @@ class Asset(Resource):
     """
 
     def __init__(self, name: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._body = files("ratchet_py").joinpath(*name.split("/")).read_bytes()
         self._type = _TYPES[name[name.rindex(".") :]]
         self._tag = f'"{hashlib.sha256(self._body).hexdigest()[:32]}"'.encode()
@@ -80,7 +80,7 @@ class Asset(Resource):
 
 def pages() -> Resource:
     """The page and its files, as a resource for the root of a site."""
-    root = Resource()  # type: ignore[no-untyped-call]
+    root = Resource()
     for name, file in _FILES.items():
         root.putChild(name.encode(), Asset(file))
     return root

@@ -235,16 +235,23 @@ function showPeople() {
   $("count").textContent = String(people.length);
 }
 
-/** Put something at the end of the stream, and keep the end in view if it was. */
+let atEnd = true; // whether the end of the stream is in view, and is to stay there
+
+function toEnd() {
+  $("stream").scrollTop = $("stream").scrollHeight;
+  $("newer").hidden = true;
+  atEnd = true;
+}
+
+/** Put something at the end of the stream. */
 function append(element, mine = false) {
   const stream = $("stream");
-  const atEnd = stream.scrollHeight - stream.scrollTop - stream.clientHeight < 80;
   stream.append(element);
   while (stream.childElementCount > KEPT_MESSAGES) {
     stream.firstElementChild.remove();
   }
   if (atEnd || mine) {
-    stream.scrollTop = stream.scrollHeight;
+    toEnd();
   } else {
     $("newer").hidden = false;
   }
@@ -291,7 +298,7 @@ function enter({ room, people, history }) {
     note("This is the beginning of ", el("bdi", "", room.title), ". Say something!");
   }
   $("stream").setAttribute("aria-busy", "false");
-  $("stream").scrollTop = $("stream").scrollHeight;
+  toEnd();
   showPeople();
 }
 
@@ -368,6 +375,7 @@ function join() {
       chat.seen.clear();
       chat.last = null;
       $("stream").replaceChildren();
+      atEnd = true;
       $("newer").hidden = true;
       $("room").textContent = room.title;
       showTitle();
@@ -415,7 +423,7 @@ async function startChat() {
   $("retry").onclick = () => chat.session.reconnect();
   chat.session.on("reconnecting", ({ attempt, delay }) => {
     showState("lost", "Reconnecting");
-    showBanner("The connection is lost. Trying to get it back …");
+    showBanner("Connection lost. Trying again …");
     clearInterval(countdown);
     const until = Date.now() + delay;
     const tick = () => {
@@ -481,13 +489,18 @@ $("message").addEventListener("keydown", (event) => {
 
 $("stream").addEventListener("scroll", () => {
   const stream = $("stream");
-  if (stream.scrollHeight - stream.scrollTop - stream.clientHeight < 40) {
+  atEnd = stream.scrollHeight - stream.scrollTop - stream.clientHeight < 40;
+  if (atEnd) {
     $("newer").hidden = true;
   }
 });
-$("newer").addEventListener("click", () => {
-  $("stream").scrollTop = $("stream").scrollHeight;
-});
+// A keyboard on the screen, a banner, a longer message being written: the end stays in view.
+new ResizeObserver(() => {
+  if (atEnd) {
+    toEnd();
+  }
+}).observe($("stream"));
+$("newer").addEventListener("click", toEnd);
 
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) {
