@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -60,6 +61,7 @@ class App:
 
     Attributes:
         routes: The routes, in the order in which they are tried.
+        server: The bottom of the stack.
         flashServer: The server of the policy file, or None.
     """
 
@@ -85,7 +87,8 @@ class App:
         self._broker = broker
         self._flashPolicyPort = flashPolicyPort
         self._policy = FlashPolicy()
-        self._server = IoServer(HttpServer(Router(self.routes), limits), reactor, limits)
+        self._routeNumbers = count(1)
+        self.server = IoServer(HttpServer(Router(self.routes), limits), reactor, limits)
         self._wampServers: dict[str, WampServer] = {}
         if flashPolicyPort is not None:
             self.flashServer = IoServer(self._policy, reactor, limits)
@@ -95,7 +98,7 @@ class App:
     @property
     def loop(self) -> Any:
         """The reactor."""
-        return self._server.loop
+        return self.server.loop
 
     def route(
         self,
@@ -136,7 +139,7 @@ class App:
         if self.flashServer is not None:
             for origin in origins:
                 self._policy.addAllowedAccess("*" if origin == SAME_HOST else origin, self.port)
-        self.routes.add(f"rr-{len(self.routes) + 1}", Route(path, decorated, host))
+        self.routes.add(f"rr-{next(self._routeNumbers)}", Route(path, decorated, host))
         return decorated
 
     def topic(self, path: str, name: str) -> Topic:
@@ -154,10 +157,13 @@ class App:
         Raises:
             LookupError: No WAMP application is routed at the path.
         """
-        try:
-            return self._wampServers[path].topic(name)
-        except KeyError:
-            raise LookupError(f"no WAMP application at {path!r}") from None
+        if not self.isWamp(path):
+            raise LookupError(f"no WAMP application at {path!r}")
+        return self._wampServers[path].topic(name)
+
+    def isWamp(self, path: str) -> bool:
+        """Whether a WAMP application is routed at a path."""
+        return path in self._wampServers
 
     def listen(self, *endpoints: str) -> Deferred[list[IListeningPort]]:
         """Start to listen.
@@ -173,7 +179,7 @@ class App:
         if not endpoints:
             interface = quoteStringArgument(self.address)
             endpoints = (f"tcp:{self.port}:interface={interface}:backlog={BACKLOG}",)
-        listening = self._server.listen(*endpoints)
+        listening = self.server.listen(*endpoints)
         if self.flashServer is not None and not self.flashServer.ports:
             interface = quoteStringArgument(self.address)
             flash = f"tcp:{self._flashPolicyPort}:interface={interface}"
@@ -187,14 +193,14 @@ class App:
             A Deferred that fires when the last one is gone, after ``Limits.closeTimeout`` at the
             latest.
         """
-        closing = [self._server.close()]
+        closing = [self.server.close()]
         if self.flashServer is not None:
             closing.append(self.flashServer.close())
         return DeferredList(closing).addCallback(lambda _: None)
 
     def abort(self) -> None:
         """Drop every client now."""
-        self._server.abort()
+        self.server.abort()
 
     def run(self) -> None:
         """Listen and serve until SIGINT or SIGTERM; then close every client and return.
@@ -228,6 +234,8 @@ class App:
 
     def _decorate(self, path: str, controller: Any) -> HttpServerInterface:
         if isinstance(controller, HttpServerInterface):
+            if isinstance(controller, WsServer) and isinstance(controller.delegate, WampServer):
+                self._wampServers[path] = controller.delegate
             return controller
         if isinstance(controller, WampServerInterface):
             controller = self._wampServers[path] = WampServer(

@@ -12,7 +12,10 @@ from traceback import extract_tb
 from typing import Any
 
 from twisted.application.service import IService, Service
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
@@ -27,6 +30,8 @@ from ratchet_py.server.io_server import IoServer
 from ratchet_py.server.shutdown import cutShortBySignal
 
 __all__ = ["Options", "RatchetService", "makeService"]
+
+log = Logger()
 
 # A file or a module, and a name in it. A Windows path has a colon, too, but no name after it.
 _NAME = re.compile(r"(.+?)(?::([A-Za-z_][\w.]*))?")
@@ -63,31 +68,36 @@ class Options(BaseOptions):
         self["origins"] = []
 
     def opt_listen(self, endpoint: str) -> None:
-        """Where to listen, as an endpoint string; can be given more than once.
-
-        [default: tcp:8080:interface=127.0.0.1]
-        """
+        """An endpoint to listen on; repeatable. [default: tcp:8080:interface=127.0.0.1]"""  # noqa: D415
         self["endpoints"].append(endpoint)
 
     def opt_route(self, route: str) -> None:
-        """PATH=package.module:Class, an application at a path; can be given more than once."""
-        path, equals, name = route.partition("=")
-        if not equals or not name or not path.startswith("/"):
+        """PATH=package.module:Class, an application at a path; repeatable."""
+        path, _, name = route.partition("=")
+        if not name or not path.startswith("/"):
             raise UsageError(f"--route {route}: it has the form /path=package.module:Class")
         self["routes"].append((path, name))
 
     def opt_origin(self, origin: str) -> None:
-        """Whose pages may connect: a host, an origin such as https://example.com, or "*".
-
-        Can be given more than once. [default: the host that the request was sent to]
-        """
+        """Whose pages may connect: a host, an origin, or *; repeatable. [default: our own]"""  # noqa: D415
         self["origins"].append(origin)
 
     opt_l = opt_listen
     opt_r = opt_route
 
+    def parseOptions(self, options: Any = None) -> None:
+        """Read the command line.
+
+        Raises:
+            SystemExit: It cannot be followed; the message is one line.
+        """
+        try:
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
+        except UsageError as exc:
+            raise SystemExit(f"ratchet: {exc}; --help lists the options") from None
+
     def postOptions(self) -> None:
-        """Check what only makes sense together.
+        """Check what does not go together.
 
         Raises:
             UsageError: An option cannot be followed.
@@ -123,7 +133,7 @@ class RatchetService(Service):
             return
         self._listening = True
         failed: list[Failure] = []
-        self.server.listen(*self.endpoints).addErrback(failed.append)
+        self.server.listen(*self.endpoints).addCallbacks(_report, failed.append)
         if failed:
             raise SystemExit(f"ratchet: {failed[0].getErrorMessage()}")
 
@@ -147,23 +157,39 @@ def makeService(options: Options) -> IService:
     """Build what the options ask for (IServiceMaker).
 
     Raises:
-        UsageError: It cannot be built; the message is one line.
+        SystemExit: It cannot be built; the message is one line.
     """
     if os.getcwd() not in sys.path:
         # twistd, unlike python, does not look for modules in the current folder.
         sys.path.insert(0, os.getcwd())
-    if options["app"] is not None:
+    try:
         return RatchetService(_serverOf(options), options["endpoints"])
+    except UsageError as exc:
+        raise SystemExit(f"ratchet: {exc}") from None
+
+
+def _serverOf(options: Options) -> App | IoServer:
+    if options["app"] is not None:
+        return _serverNamed(options["app"], options)
     app = App(options["host"])
     for path, name in options["routes"]:
         _route(app, path, _load(name), name, options["origins"])
     if not options["routes"]:
         demo.mount(app, options["origins"])
-    return RatchetService(app, options["endpoints"])
+    return app
 
 
-def _serverOf(options: Options) -> App | IoServer:
-    name = options["app"]
+def _report(ports: list[IListeningPort]) -> None:
+    for port in ports:
+        address = port.getHost()
+        if isinstance(address, (IPv4Address, IPv6Address)):
+            host = f"[{address.host}]" if ":" in address.host else address.host
+            log.info("Ratchet serves http://{host}:{port}/", host=host, port=address.port)
+        else:
+            log.info("Ratchet serves {address}", address=address)
+
+
+def _serverNamed(name: str, options: Options) -> App | IoServer:
     thing = _load(name)
     if isinstance(thing, (App, IoServer)):
         if options["host"] is not None or options["origins"]:

@@ -76,6 +76,10 @@ class IoServer(Factory):
             self._loop = reactor
         return self._loop
 
+    @loop.setter
+    def loop(self, reactor: Any) -> None:
+        self._loop = reactor
+
     @classmethod
     def factory(
         cls: type[_Server],
