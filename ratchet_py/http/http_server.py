@@ -128,7 +128,7 @@ class HttpServer(MessageComponentInterface):
         exchange = self._exchanges.get(conn)
         if exchange is None or exchange.gate is not None:
             return self.component.onError(conn, exc)
-        log.failure("a request could not be read", Failure(exc))  # type: ignore[no-untyped-call]
+        log.failure("a request could not be read", Failure(exc))
         if not exchange.refused:
             self._refuse(conn, exchange, HttpError(500, "internal server error"))
         return None
@@ -211,7 +211,7 @@ class HttpServer(MessageComponentInterface):
             return None
 
         def failed(failure: Failure) -> None:
-            failure.trap(HttpError)  # type: ignore[no-untyped-call]
+            failure.trap(HttpError)
             self._refuse(conn, exchange, failure.value)  # type: ignore[arg-type]
 
         return deferred.addErrback(failed)

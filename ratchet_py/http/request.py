@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
 __all__ = ["Headers", "Request", "Uri", "splitAuthority"]
@@ -18,6 +19,7 @@ _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{0
 _ABSOLUTE = re.compile(r"((?i:https?|wss?))://([^/?]*)(.*)")
 
 
+@lru_cache(maxsize=256)
 def splitAuthority(authority: str) -> tuple[str, int | None]:
     """Take ``host[:port]`` apart (RFC 3986 section 3.2, without user information).
 
@@ -122,6 +124,8 @@ class Uri(str):
 
     def getAuthority(self) -> str:
         """Host and port as sent, if the target is absolute; else the empty string."""
+        if self[0] == "/":
+            return ""
         match = _ABSOLUTE.fullmatch(self)
         return match[2] if match else ""
 

@@ -91,7 +91,7 @@ class RequestParser:
         self._buffer = buffer
         before = len(buffer)
         buffer += data
-        start = 2 if buffer[:2] == b"\r\n" else 0
+        start = 2 if bytes(buffer[:2]) in (b"\r", b"\r\n") else 0
         # What was searched before is not searched again, but for an end that was cut in two.
         end = buffer.find(_END, max(start, before - 3))
         if end >= 0:

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IAddress, IPushProducer, ITransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
+from twisted.web.pages import notFound
 from twisted.web.resource import IResource, getChildForRequest
 from twisted.web.server import Request as WebRequest
 from twisted.web.server import Site
@@ -41,7 +42,9 @@ class ResourceController(HttpServerInterface):
     """Serves a tree of ``twisted.web`` resources: files, a Klein app, anything.
 
     A route makes one of an ``IResource`` by itself; make your own to give it other limits. Bodies,
-    keep-alive, pipelining and HTTP/1.0 work as in ``twisted.web``; there is no access log.
+    keep-alive, pipelining and HTTP/1.0 work as in ``twisted.web``, and, as there, the page at the
+    top of a tree (``/``) is the root's child of no name unless the root is a leaf. There is no
+    access log.
 
     Example:
         >>> from twisted.web.static import Data
@@ -87,7 +90,7 @@ class ResourceController(HttpServerInterface):
         """What went wrong is not in a resource, whose failures ``twisted.web`` answers."""
         log.failure(
             "a request could not be handed to {resource!r}",
-            Failure(exc),  # type: ignore[no-untyped-call]
+            Failure(exc),
             resource=self.resource,
         )
         conn.abort()
@@ -130,12 +133,18 @@ class _Site(Site):
 
     def getResourceFor(self, request: Any) -> Any:
         """Begin below the path of the route."""
-        for _ in range(request.channel.request.scriptName.count("/")):
-            if request.postpath:
-                request.prepath.append(request.postpath.pop(0))
+        mount = len(request.channel.request.scriptName.encode())
+        taken = 0
+        while taken < mount and request.postpath:
+            segment = request.postpath.pop(0)
+            request.prepath.append(segment)
+            taken += len(b"/" + segment)
+        if taken != mount:
+            # An encoded slash has hidden the end of the route's path within a segment.
+            return notFound()
         request.site = self
         request.sitepath = list(request.prepath)
-        return getChildForRequest(self.resource, request)  # type: ignore[no-untyped-call]
+        return getChildForRequest(self.resource, request)
 
 
 @implementer(ITransport, IPushProducer)

@@ -51,6 +51,7 @@ class Route:
         path: The pattern.
         controller: What serves it, as an ``HttpServerInterface``.
         host: The only host it is served on, in lower case and without port; None for any.
+        defaults: What goes into the query when the path does not give it.
         methods: The methods it takes; None for any.
         isMount: Whether it takes what lies below the path.
     """
@@ -92,6 +93,7 @@ class Route:
         if methods is None and not self.isMount:
             methods = ("GET",)
         self.methods = None if methods is None else tuple(method.upper() for method in methods)
+        self._names = _PLACEHOLDER.findall(self.path)
         self._regex = _compile(self.path, requirements or {}, self.defaults, self.isMount)
 
     def match(self, path: str) -> dict[str, str] | None:
@@ -127,9 +129,8 @@ class Route:
         return True
 
     def _values(self, found: re.Match[str]) -> dict[str, str]:
-        groups = found.groupdict()
-        groups.pop("_mount", None)
-        return self.defaults | {name: value for name, value in groups.items() if value is not None}
+        given = {name: found[name] for name in self._names if found[name] is not None}
+        return self.defaults | given
 
 
 def _hostName(host: str) -> str:
@@ -269,18 +270,16 @@ class Router(HttpServerInterface):
         controller = self._controllers.get(conn)
         if controller is not None:
             return controller.onError(conn, exc)
-        log.failure("a request could not be routed", Failure(exc))  # type: ignore[no-untyped-call]
+        log.failure("a request could not be routed", Failure(exc))
         refuse(conn, HttpError(500, "internal server error"))
         return None
 
     def _find(self, request: Request) -> HttpServerInterface:
-        method = request.method
-        host = request.host
+        method, path = request.method, request.path
         allowed: list[str] = []
         otherHosts: list[str] = []
-        path = request.path
         for route in self.routes:
-            if route.host is not None and route.host != host:
+            if route.host is not None and route.host != request.host:
                 if route.match(path) is not None:
                     otherHosts.append(route.host)
             elif route.methods is not None and method not in route.methods:
@@ -290,9 +289,13 @@ class Router(HttpServerInterface):
                 return route.controller
         if allowed:
             raise HttpError(405, "method not allowed", {"Allow": ", ".join(allowed)})
+        self._logNotFound(request.host, path, otherHosts)
+        raise HttpError(404, "not found")
+
+    def _logNotFound(self, host: str, path: str, otherHosts: list[str]) -> None:
         if otherHosts:
             self._refusals.warn(
-                (host, None),
+                host,
                 "404: {path!r} is served on {hosts}, not on {host!r}; "
                 "httpHost (--host) says on which host a route is served",
                 path=path,
@@ -306,4 +309,3 @@ class Router(HttpServerInterface):
                 path=path,
                 host=host,
             )
-        raise HttpError(404, "not found")
