@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-__all__ = ["RULES", "Rule", "auto", "ratchet", "spec"]
+from ratchet_py.errors import LocalError
+
+__all__ = ["Rule", "auto", "ratchet", "rule", "spec"]
 
 Rule = Callable[[str, Mapping[str, str]], str]
 
@@ -53,4 +55,16 @@ def auto(uri: str, prefixes: Mapping[str, str]) -> str:
     return base + rest if base.endswith(_SEPARATORS) else f"{base}#{rest}"
 
 
-RULES: Mapping[str, Rule] = {"auto": auto, "spec": spec, "ratchet": ratchet}
+_RULES: Mapping[str, Rule] = {"auto": auto, "spec": spec, "ratchet": ratchet}
+
+
+def rule(name: str) -> Rule:
+    """The rule of that name.
+
+    Raises:
+        LocalError: There is none.
+    """
+    try:
+        return _RULES[name]
+    except KeyError:
+        raise LocalError(f"curie is one of {', '.join(_RULES)}, not {name!r}") from None

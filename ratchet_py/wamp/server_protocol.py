@@ -62,7 +62,7 @@ class ServerProtocol(MessageComponentInterface):
         self.connections: dict[ConnectionInterface, WampConnection] = {}
         self._limits = limits
         self._maxLength = limits.topicLength
-        self._expand = curies.RULES[curie]
+        self._expand = curies.rule(curie)
         self._codecs = {codec.name: codec for codec in codecs or [WampV1(limits)]}
         self._handlers: dict[type, Callable[..., Deferred[None] | None]] = {
             Prefix: self._onPrefix,

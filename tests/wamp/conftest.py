@@ -126,7 +126,7 @@ def connect():
 
     def connect(server, **options):
         client = Client(server, **options)
-        client.heard()
+        client.wire.sent.clear()
         return client
 
     return connect

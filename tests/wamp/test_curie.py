@@ -1,5 +1,6 @@
 import pytest
 
+from ratchet_py.errors import LocalError
 from ratchet_py.wamp import curie
 
 PREFIXES = {
@@ -49,5 +50,11 @@ def test_rules(uri, auto, spec, ratchet):
     assert curie.ratchet(uri, PREFIXES) == (auto if ratchet is None else ratchet)
 
 
-def test_rules_have_names():
-    assert {"auto": curie.auto, "spec": curie.spec, "ratchet": curie.ratchet} == curie.RULES
+@pytest.mark.parametrize("name", ["auto", "spec", "ratchet"])
+def test_rules_have_names(name):
+    assert curie.rule(name) is getattr(curie, name)
+
+
+def test_other_names_are_refused():
+    with pytest.raises(LocalError, match="auto, spec, ratchet, not 'best'"):
+        curie.rule("best")

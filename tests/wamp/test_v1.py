@@ -138,12 +138,14 @@ messages = st.tuples(
 @given(st.text() | st.binary() | messages | messages.map(str.encode))
 def test_anything_is_a_command_or_malformed(data):
     try:
-        command = codec.decode(data)
+        verdict = codec.decode(data)
     except ProtocolError as error:
-        assert error.closeCode == 1007
-        assert 0 < len(error.reason.encode()) <= 123
+        verdict = error
+    if isinstance(verdict, ProtocolError):
+        assert verdict.closeCode == 1007
+        assert 0 < len(verdict.reason.encode()) <= 123
     else:
-        assert isinstance(command, Command)
+        assert isinstance(verdict, Command)
 
 
 @given(json_values)

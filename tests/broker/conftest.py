@@ -1,0 +1,29 @@
+"""Every broker, for the contract that all of them keep."""
+
+import pytest
+
+from ratchet_py.broker import MemoryBroker
+
+
+class InMemory:
+    """How the contract runs a MemoryBroker: what it does is done when it returns."""
+
+    def __init__(self):
+        self.brokers = []
+
+    def connect(self):
+        """A broker of one process; each ``connect`` would be another process of the same system."""
+        broker = MemoryBroker()
+        self.brokers.append(broker)
+        return broker
+
+    async def settle(self):
+        """Wait until everything that was asked of the brokers has happened."""
+
+    async def close(self):
+        """End them all."""
+
+
+@pytest.fixture(params=[InMemory], ids=["memory"])
+def engine(request):
+    return request.param()
