@@ -223,9 +223,11 @@ class HttpServer(MessageComponentInterface):
             The first bytes of the next request, if the component has handed the connection back.
         """
         component = self.component
-        while exchange.again is None:
+        while True:
             if exchange.refused or self._exchanges.get(conn) is not exchange:
                 return b""
+            if exchange.again is not None:
+                break
             if not exchange.held:
                 del self._exchanges[conn]
                 conn.httpRequest.trim()

@@ -172,17 +172,14 @@ def _fault(head: bytes) -> str:
     line, *fields = head[:-4].split(b"\r\n")
     if _REQUEST_LINE.fullmatch(line) is None:
         return "malformed request line"
-    for field in fields:
-        if _HEADER_FIELD.fullmatch(field) is not None:
-            continue
-        if field[:1] in (b" ", b"\t"):
-            return "folded header"
-        name, colon, _ = field.partition(b":")
-        if not colon:
-            return "header without a colon"
-        if name.rstrip(b" \t") != name:
-            return "space before the colon of a header"
-        if _NAME.fullmatch(name) is None:
-            return "malformed header name"
-        return "control byte in a header"
-    return "malformed request head"
+    field = next(field for field in fields if _HEADER_FIELD.fullmatch(field) is None)
+    if field[:1] in (b" ", b"\t"):
+        return "folded header"
+    name, colon, _ = field.partition(b":")
+    if not colon:
+        return "header without a colon"
+    if name.rstrip(b" \t") != name:
+        return "space before the colon of a header"
+    if _NAME.fullmatch(name) is None:
+        return "malformed header name"
+    return "control byte in a header"

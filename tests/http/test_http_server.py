@@ -414,6 +414,38 @@ def test_it_can_be_given_back_while_on_open_is_at_it(conn, recorder):
     assert component.events == [("open", "/chat"), ("close",), ("open", "/other")]
 
 
+def test_a_client_that_leaves_after_it_was_given_back(conn, recorder):
+    gate = Deferred()
+
+    def onOpen(conn, request):
+        request.nextRequest(b"")
+        return gate
+
+    component = recorder(open=onOpen)
+    server = HttpServer(component)
+    opened(server, conn, HEAD + OTHER)
+    server.onClose(conn)
+    gate.callback(None)
+
+    assert component.events == [("open", "/chat"), ("close",)]
+
+
+def test_a_client_that_is_dropped_as_it_is_given_back(conn, recorder, clock):
+    component = recorder(**answering(close=lambda conn: server.onClose(conn)))
+    server = HttpServer(component)
+    opened(server, conn, HEAD + OTHER)
+
+    assert component.events == [("open", "/chat"), ("close",)]
+    assert not clock.getDelayedCalls()
+
+
+def test_what_on_open_returns_is_ignored(conn, recorder):
+    component = recorder(open=lambda conn, request: "something")
+    opened(HttpServer(component), conn, HEAD + b"x")
+
+    assert component.events == [("open", "/chat"), ("message", b"x")]
+
+
 def test_it_is_given_back_once(conn, recorder):
     requests = []
     component = recorder(open=lambda conn, request: requests.append(request.nextRequest))

@@ -101,6 +101,10 @@ def test_two_origins(conn, recorder, allowed):
     assert isAllowed(recorder(), conn, [allowed], "http://example.com", "http://example.com") == 400
 
 
+def test_an_entry_that_is_no_origin_does_no_harm(conn, recorder):
+    assert isAllowed(recorder(), conn, ["not a host", "example.com"], "http://example.com") is True
+
+
 def test_the_list_may_change_later(conn, recorder):
     component = recorder()
     check = OriginCheck(component)
