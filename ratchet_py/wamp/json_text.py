@@ -91,7 +91,8 @@ def encode(value: Any) -> str:
     r"""Write one JSON value, without spaces.
 
     Beyond what JSON has, it takes tuples, enumerations (their value), UUIDs (their text), numbers
-    as keys, and ``bytes`` (``"\u0000"`` and base64, as WAMP says).
+    as keys, ``bytes`` (``"\u0000"`` and base64, as WAMP says), and whatever has a method
+    ``jsonSerialize``, as in PHP.
 
     Raises:
         LocalError: The value holds ``NaN``, an infinity, half a surrogate pair, itself, or an
@@ -125,6 +126,9 @@ def _plain(value: Any) -> Any:
         return value.value
     if isinstance(value, UUID):
         return str(value)
+    serialize = getattr(value, "jsonSerialize", None)
+    if serialize is not None:
+        return serialize()
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 

@@ -23,6 +23,8 @@ __all__ = ["ServerProtocol"]
 
 log = Logger()
 
+_TOO_LONG = "a topic, procedure or prefix is too long"
+
 # What cannot be a Deferred, a coroutine or a connection; asking costs more than the answer.
 _VALUES = frozenset({bool, dict, float, int, list, str, tuple})
 
@@ -119,11 +121,12 @@ class ServerProtocol(MessageComponentInterface):
             raise
 
     def _onPrefix(self, conn: WampConnection, command: Prefix) -> None:
-        name = self._checked(command.name)
+        if max(len(command.name), len(command.uri)) > self._maxLength:
+            raise ProtocolError(1007, _TOO_LONG)
         prefixes = conn.WAMP.prefixes
-        if name not in prefixes and len(prefixes) >= self._limits.prefixes:
+        if command.name not in prefixes and len(prefixes) >= self._limits.prefixes:
             raise ProtocolError(1008, "too many prefixes")
-        prefixes[name] = self._checked(command.uri)
+        prefixes[command.name] = command.uri
 
     def _onCall(self, conn: WampConnection, command: Call) -> Deferred[None] | None:
         procedure = self._uri(conn, command.procedure)
@@ -153,11 +156,10 @@ class ServerProtocol(MessageComponentInterface):
         )
 
     def _uri(self, conn: WampConnection, name: str) -> str:
-        return self._checked(conn.getUri(name) if conn.WAMP.prefixes else name)
-
-    def _checked(self, name: str) -> str:
+        if conn.WAMP.prefixes:
+            name = conn.getUri(name)
         if len(name) > self._maxLength:
-            raise ProtocolError(1007, "a topic, procedure or prefix is too long")
+            raise ProtocolError(1007, _TOO_LONG)
         return name
 
     def _answer(self, conn: WampConnection, id: Any, procedure: str, params: Any) -> object:

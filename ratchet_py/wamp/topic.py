@@ -58,6 +58,10 @@ class Topic:
     def __str__(self) -> str:
         return self._id
 
+    def jsonSerialize(self) -> str:
+        """In a message a Topic stands for its id."""
+        return self._id
+
     def __repr__(self) -> str:
         return f"<Topic {self._id!r}>"
 
@@ -88,7 +92,10 @@ class Topic:
 
         Raises:
             LocalError: The message has no form in JSON: ``NaN``, say. Nobody has got it.
+            TypeError: A session id alone, where a list of them is meant.
         """
+        if isinstance(exclude, str) or isinstance(eligible, str):
+            raise TypeError("exclude and eligible are lists of session ids")
         self._manager.broker.publish(self._id, Publication(msg, exclude, eligible))
         return self
 

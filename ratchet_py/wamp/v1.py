@@ -110,9 +110,7 @@ def _malformed(reason: str) -> NoReturn:
     raise ProtocolError(1007, reason)
 
 
-def _name(value: Any, what: str) -> str:
-    if type(value) is str:
-        return value
+def _number(value: Any, what: str) -> str:
     if type(value) is int or type(value) is float:
         return str(value)
     _malformed(f"{what} is neither a string nor a number")
@@ -123,7 +121,10 @@ def _prefix(message: list[Any]) -> Prefix:
         _malformed("PREFIX without a prefix or a URI")
     if type(message[2]) is not str:
         _malformed("the URI of a PREFIX is not a string")
-    return Prefix(_name(message[1], "the prefix of a PREFIX"), message[2])
+    name = message[1]
+    if type(name) is not str:
+        name = _number(name, "the prefix of a PREFIX")
+    return Prefix(name, message[2])
 
 
 def _call(message: list[Any]) -> Call:
@@ -133,27 +134,36 @@ def _call(message: list[Any]) -> Call:
     if type(id) is not str and type(id) is not int and type(id) is not float:
         _malformed("the id of a CALL is neither a string nor a number")
     # One list or object alone is the params themselves: applications rely on it.
+    if type(procedure) is not str:
+        procedure = _number(procedure, "the procedure of a CALL")
     alone = len(arguments) == 1 and (type(arguments[0]) is dict or type(arguments[0]) is list)
-    params = arguments[0] if alone else arguments
-    return Call(id, _name(procedure, "the procedure of a CALL"), params)
+    return Call(id, procedure, arguments[0] if alone else arguments)
 
 
 def _subscribe(message: list[Any]) -> Subscribe:
     if len(message) < 2:
         _malformed("SUBSCRIBE without a topic")
-    return Subscribe(_name(message[1], "the topic of a SUBSCRIBE"))
+    topic = message[1]
+    if type(topic) is not str:
+        topic = _number(topic, "the topic of a SUBSCRIBE")
+    return Subscribe(topic)
 
 
 def _unsubscribe(message: list[Any]) -> Unsubscribe:
     if len(message) < 2:
         _malformed("UNSUBSCRIBE without a topic")
-    return Unsubscribe(_name(message[1], "the topic of an UNSUBSCRIBE"))
+    topic = message[1]
+    if type(topic) is not str:
+        topic = _number(topic, "the topic of an UNSUBSCRIBE")
+    return Unsubscribe(topic)
 
 
 def _publish(message: list[Any]) -> Publish:
     if len(message) < 3:
         _malformed("PUBLISH without a topic or an event")
-    topic = _name(message[1], "the topic of a PUBLISH")
+    topic = message[1]
+    if type(topic) is not str:
+        topic = _number(topic, "the topic of a PUBLISH")
     if len(message) == 3:
         return Publish(topic, message[2])
     exclude = message[3]

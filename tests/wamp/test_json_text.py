@@ -161,6 +161,11 @@ class Name(str):
     __slots__ = ()
 
 
+class Point:
+    def jsonSerialize(self):
+        return {"x": 1}
+
+
 @pytest.mark.parametrize("beside", [(), (None,), (2**64,)], ids=["quick", "null", "big integer"])
 @pytest.mark.parametrize(
     ("value", "text"),
@@ -174,9 +179,10 @@ class Name(str):
         (b"\x01\x02", '"\\u0000AQI="'),
         ("é\u2028\U0001f600", '"é\u2028\U0001f600"'),
         (1.0, "1.0"),
+        (Point(), '{"x":1}'),
         ({}, "{}"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_written_the_same_by_either_writer(value, text, beside):
     assert json_text.encode([value, *beside]).startswith(f"[{text}")

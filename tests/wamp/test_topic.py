@@ -157,6 +157,18 @@ def test_session_ids_are_compared_exactly(server, clients, junk):
     assert heardBy(clients) == [[]] * 3
 
 
+def test_a_session_id_alone_is_no_list(server, clients):
+    for wrong in {"exclude": clients[0].id}, {"eligible": clients[0].id}:
+        with pytest.raises(TypeError, match="lists of session ids"):
+            server.topic("t").broadcast(1, **wrong)
+    assert heardBy(clients) == [[]] * 3
+
+
+def test_a_topic_in_a_message_is_its_id(server, clients):
+    server.topic("t").broadcast([server.topic("u")])
+    assert clients[0].heard() == [[8, "t", ["u"]]]
+
+
 def test_choosing_costs_the_chosen_not_the_subscribed(server, clients):
     """The sessions that are named are looked up; the others are not looked at."""
     looked = []
