@@ -53,7 +53,7 @@ class Component(HttpServerInterface):
             raise ZeroDivisionError
         if how == "refuse":
             raise HttpError(403, "no")
-        if how == "later":
+        if how.endswith("later"):
             self.waiting.append(Deferred())
             return self.waiting[-1]
         return None
@@ -61,13 +61,13 @@ class Component(HttpServerInterface):
     def onOpen(self, conn, request):
         self.life += "o"
         self.giveBack = request.nextRequest
-        if self.opening == "give back":
+        if self.opening.startswith("give back"):
             request.nextRequest(b"")
         return self._do(self.opening)
 
     def onMessage(self, conn, msg):
         self.life += "m"
-        return self._do(self.messaging if self.messaging != "refuse" else "fail")
+        return self._do(self.messaging)
 
     def onClose(self, conn):
         self.life += "c"
@@ -90,20 +90,19 @@ class Lives(RuleBasedStateMachine):
     def isOpen(self):
         return not self.gone
 
-    @rule(how=st.sampled_from(["now", "later", "fail", "refuse", "give back"]))
-    def opensNext(self, how):
-        self.component.opening = how
-
-    @rule(how=st.sampled_from(["now", "later", "fail"]), serial=st.booleans())
-    def messagesNext(self, how, serial):
-        self.component.messaging = how
-        self.component.serial = serial
-
     @precondition(isOpen)
-    @rule(data=st.sampled_from([HEAD, HEAD[:9], HEAD[9:], HEAD + b"x", HEAD + HEAD, b"x", b"\n"]))
-    def receives(self, data):
+    @rule(
+        data=st.sampled_from([HEAD, HEAD[:9], HEAD[9:], HEAD + b"x", HEAD + HEAD, b"x", b"\n"]),
+        opening=st.sampled_from(["now", "later", "fail", "refuse", "give back", "give back later"]),
+        messaging=st.sampled_from(["now", "later", "fail"]),
+        serial=st.booleans(),
+    )
+    def receives(self, data, opening, messaging, serial):
         if self.conn.closed:
             return
+        self.component.opening = opening
+        self.component.messaging = messaging
+        self.component.serial = serial
         # What a component does with these is its own; IoServer's gate would report it.
         try:
             result = self.server.onMessage(self.conn, data)
@@ -144,13 +143,16 @@ class Lives(RuleBasedStateMachine):
         # A late failure may still be reported after the close.
         assert re.fullmatch("(o[em]*ce*)*(o[em]*)?", self.component.life), self.component.life
 
+    @invariant()
+    def readingPausesOnlyWhileSomethingIsAwaited(self):
+        assert self.gone or self.component.waiting or self.conn.pauses == 0
+
     def teardown(self):
         if not self.gone:
             self.leaves()
         while self.component.waiting:
             self.finishes(None)
         assert re.fullmatch("(o[em]*ce*)*", self.component.life), self.component.life
-        assert self.conn.pauses == 0
         assert self.clock.getDelayedCalls() == []
         assert self.server._exchanges == {}
 
