@@ -36,7 +36,11 @@ class HttpServerInterface(MessageInterface):
 
     @abstractmethod
     def onClose(self, conn: ConnectionInterface) -> object:
-        """The client is gone. Called once if ``onOpen`` was, after it has finished."""
+        """The client is gone, or the connection is given back for another request.
+
+        Called once for each call of ``onOpen``, after it has finished, also if that has refused the
+        request.
+        """
 
     @abstractmethod
     def onError(self, conn: ConnectionInterface, exc: Exception) -> object:
