@@ -10,6 +10,7 @@ exact and ten times slower.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from enum import Enum
 from json import JSONEncoder
@@ -28,6 +29,11 @@ _read = msgspec.json.Decoder().decode
 # Half of what may go to a client as the reason of a close (RFC 6455 section 5.5): a library's
 # message can hold a path as long as the document is deep.
 _REASON_LENGTH = 60
+
+# Only to find the words for what the reader has refused: it calls this a truncated input.
+_HALF_PAIR = re.compile(
+    r"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
+)
 
 
 def decode(text: str | bytes, maxDepth: int) -> Any:
@@ -58,11 +64,16 @@ def decode(text: str | bytes, maxDepth: int) -> Any:
     except UnicodeError:
         raise ValueError("not JSON: invalid UTF-8") from None
     except ValueError as exc:
-        raise ValueError(f"not JSON: {str(exc)[:_REASON_LENGTH]}") from None
+        fault = "half a surrogate pair" if _hasHalfPair(text) else str(exc)[:_REASON_LENGTH]
+        raise ValueError(f"not JSON: {fault}") from None
     # Each level takes two characters, so most messages need no closer look.
     if len(text) > 2 * maxDepth and _nestsDeeper(text, value, maxDepth):
         raise ValueError("JSON nests too deep")
     return value
+
+
+def _hasHalfPair(text: str | bytes) -> bool:
+    return _HALF_PAIR.search(text if isinstance(text, str) else text.decode("latin-1")) is not None
 
 
 def _nestsDeeper(text: str | bytes, value: Any, maxDepth: int) -> bool:

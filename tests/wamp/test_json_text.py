@@ -108,6 +108,24 @@ def test_refused(text):
         json_text.decode(text, DEPTH)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (r'["\ud800"]', "half a surrogate pair"),
+        (rb'["\ud800x"]', "half a surrogate pair"),
+        (r'["\uDC00\uD800"]', "half a surrogate pair"),
+        (r'["\ud83d\ude00" x]', "expected"),
+        ("[1e999]", "Number out of range"),
+        ("[" + "1" * 5000 + "]", "Integer value out of range"),
+        (b'"\xff"', "invalid UTF-8"),
+        ('["', "truncated"),
+    ],
+)
+def test_the_reason_names_the_fault(text, reason):
+    with pytest.raises(ValueError, match=rf"^not JSON: .*{reason}"):
+        json_text.decode(text, DEPTH)
+
+
 def test_the_reason_is_short_however_deep_the_fault_lies():
     with pytest.raises(ValueError, match=r"^not JSON") as caught:
         json_text.decode("[" * 300 + "1e999" + "]" * 300, DEPTH)
