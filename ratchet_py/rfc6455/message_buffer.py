@@ -117,7 +117,7 @@ class MessageBuffer:
         self._partial = None
         self._done = False
         # Whether the next byte begins a frame that the short path of `receive` may take.
-        self._mayBeQuick = masked and min(limits.messageSize, limits.frameSize) >= _SHORT
+        self._mayBeQuick = masked and min(limits.messageSize, limits.frameSize) >= 0xFFFF
         self._quick = self._mayBeQuick
 
     def receive(self, data: bytes) -> list[Record]:
@@ -145,16 +145,26 @@ class MessageBuffer:
         try:
             while offset < end:
                 if quick and offset + 6 <= end:
-                    # The short path: a short, whole, uncompressed message, all of it in. One XOR
-                    # of two integers unmasks it, whole words of it: what is over is cut off.
+                    # The short path: a whole, uncompressed message in one frame, all of it in.
                     first, second, mask = _readHead(data, offset)
-                    if (first == _WHOLE_TEXT or first == _WHOLE_BINARY) and 127 < second < 254:  # noqa: SIM109 - faster
-                        stop = offset + second - 122
-                        if stop <= end:
-                            payload = (
-                                _fromBytes(data[offset + 6 : stop], "little")
-                                ^ mask * _REPEAT[second]
-                            ).to_bytes(_PADDED[second], "little")[: second - 128]
+                    if first == _WHOLE_TEXT or first == _WHOLE_BINARY:  # noqa: SIM109 - faster
+                        payload = None
+                        if 127 < second < 254:
+                            stop = offset + second - 122
+                            if stop <= end:
+                                # One XOR of two integers unmasks it, whole words of it: what is
+                                # over is cut off.
+                                payload = (
+                                    _fromBytes(data[offset + 6 : stop], "little")
+                                    ^ mask * _REPEAT[second]
+                                ).to_bytes(_PADDED[second], "little")[: second - 128]
+                        elif second == 254 and offset + 8 <= end:
+                            start = offset + 8
+                            length = _fromBytes(data[offset + 2 : offset + 4])
+                            stop = start + length
+                            if length > _SHORT and stop <= end:
+                                payload = unmask(data, start, stop, data[offset + 4 : start])
+                        if payload is not None:
                             records.append(payload.decode() if first == _WHOLE_TEXT else payload)
                             offset = stop
                             continue
@@ -325,20 +335,14 @@ class MessageBuffer:
         """Inflate a piece of a message, no further than the limits allow."""
         extension = self._extension
         assert extension is not None
-        if piece:
-            self._takeInflated(partial, extension.decompress(piece, self._room(partial)))
-        if whole:
-            self._takeInflated(partial, extension.finish(self._room(partial)))
-
-    def _room(self, partial: _Partial) -> int:
-        """How far to inflate: one byte too many shows that the limit is passed."""
+        if not piece and not whole:
+            return
         limits = self._limits
-        return 1 + min(
+        # One byte too many shows that a limit is passed.
+        room = 1 + min(
             limits.frameSize - partial.inflated, limits.messageSize - len(partial.payload)
         )
-
-    def _takeInflated(self, partial: _Partial, inflated: bytes) -> None:
-        limits = self._limits
+        inflated = extension.decompress(piece, room, whole)
         partial.payload += inflated
         partial.inflated += len(inflated)
         # Bad text before the limit is bad text, however the bytes were cut.

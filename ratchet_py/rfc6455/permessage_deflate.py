@@ -29,6 +29,9 @@ NAME = "permessage-deflate"
 _TAIL = b"\x00\x00\xff\xff"
 # A message without content: the head of an empty stored block, whose rest is the tail.
 _EMPTY = b"\x00"
+# A sender may end a message with a final block, and must then add an empty one to cut the tail from
+# (RFC 7692 section 7.2.3.4). By whether the tail is on: what may follow a final block.
+_AFTER_FINAL = ((b"", _EMPTY), (_TAIL, _EMPTY + _TAIL))
 
 _LARGEST_WINDOW = 15
 # zlib takes a window of 8 bits for 9, or refuses it (raw deflate), so it cannot be promised.
@@ -238,13 +241,14 @@ class PerMessageDeflate:
         deflater = self._deflater
         return (deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
 
-    def decompress(self, data: bytes, maxLength: int) -> bytes:
+    def decompress(self, data: bytes, maxLength: int, last: bool = False) -> bytes:
         """Inflate a piece of a message.
 
         Args:
             data: The next piece of the compressed message.
             maxLength: Inflate no further than so many bytes, at least 1. If the result has as many,
                 the message must be given up: the rest is not kept.
+            last: Whether it is the last piece.
 
         Returns:
             What it inflates to.
@@ -256,34 +260,15 @@ class PerMessageDeflate:
         inflater = self._inflater
         if inflater is None:
             inflater = self._inflater = zlib.decompressobj(-self._peerWindowBits)
+        if last:
+            data += _TAIL
         try:
             inflated = inflater.decompress(data, maxLength)
         except zlib.error as error:
             raise _corrupt() from error
-        # A sender may end a message with a final block, and then must add an empty one to cut the
-        # tail from (RFC 7692 section 7.2.3.4).
-        if inflater.eof and inflater.unused_data not in (b"", _EMPTY):
+        if inflater.eof and inflater.unused_data not in _AFTER_FINAL[last]:
             raise _corrupt()
-        return inflated
-
-    def finish(self, maxLength: int) -> bytes:
-        """Inflate what the end of a message holds back; call it once after the last piece.
-
-        Args:
-            maxLength: As for :meth:`decompress`.
-
-        Returns:
-            The last bytes of the message.
-
-        Raises:
-            ProtocolError: The data is corrupt.
-        """
-        inflater = self._inflater
-        inflated = b""
-        if inflater is None or not inflater.eof:
-            inflated = self.decompress(_TAIL, maxLength)
-            inflater = self._inflater
-        if self._peerNoContextTakeover or (inflater is not None and inflater.eof):
+        if last and (self._peerNoContextTakeover or inflater.eof):
             self._inflater = None
         return inflated
 

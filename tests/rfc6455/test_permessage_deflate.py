@@ -157,7 +157,7 @@ def test_inflating_in_pieces(alone, size):
         assert data.endswith(b"\x00\x00\xff\xff") or not message
         data = data[:-4] or b"\x00"
         inflated = [extension.decompress(piece, 1_000_000) for piece in pieces(data, size)]
-        assert b"".join(inflated) + extension.finish(1_000_000) == message
+        assert b"".join(inflated) + extension.decompress(b"", 1_000_000, True) == message
 
 
 def test_a_bomb_is_inflated_no_further_than_asked():
@@ -179,10 +179,11 @@ def test_a_bomb_is_inflated_no_further_than_asked():
         b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00\x01",  # more after a final block and its padding
     ],
 )
-def test_corrupt_data(data):
+@pytest.mark.parametrize("last", [False, True])
+def test_corrupt_data(data, last):
     extension = DEFAULTS.accept([])[1]
     with pytest.raises(ProtocolError) as caught:
-        extension.decompress(data, 1000)
+        extension.decompress(data, 1000, last)
     assert caught.value.closeCode == 1007
 
 
@@ -201,20 +202,19 @@ def test_the_examples_of_the_rfc(data, options, size):
     extension = options.accept([])[1]
     for _ in range(2):
         inflated = [extension.decompress(p, 100) for p in pieces(bytes.fromhex(data), size)]
-        assert b"".join(inflated) + extension.finish(100) == b"Hello"
+        assert b"".join(inflated) + extension.decompress(b"", 100, True) == b"Hello"
 
 
 def test_the_window_that_the_client_slides():
     # 7.2.3.2: the second message refers to the first.
     extension = TAKEOVER.accept([])[1]
     for data in ("f2 48 cd c9 c9 07 00", "f2 00 11 00 00"):
-        assert extension.decompress(bytes.fromhex(data), 9) + extension.finish(9) == b"Hello"
+        assert extension.decompress(bytes.fromhex(data), 9, True) == b"Hello"
 
 
 def test_without_context_a_reference_to_an_earlier_message_is_corrupt():
     extension = DEFAULTS.accept([])[1]
-    assert extension.decompress(bytes.fromhex("f2 48 cd c9 c9 07 00"), 9) == b"Hello"
-    extension.finish(9)
+    assert extension.decompress(bytes.fromhex("f2 48 cd c9 c9 07 00"), 9, True) == b"Hello"
     with pytest.raises(ProtocolError):
         extension.decompress(bytes.fromhex("f2 00 11 00 00"), 9)
 
@@ -235,8 +235,7 @@ def test_what_an_idle_connection_keeps():
         def make():
             extension = options.accept([])[1]
             data = extension.compress(SOME)
-            inflated = extension.decompress(compressOnce(SOME, 15), 10_000)
-            assert inflated + extension.finish(10_000) == SOME
+            assert extension.decompress(compressOnce(SOME, 15), 10_000, True) == SOME
             assert data
             return extension
 
