@@ -173,7 +173,7 @@ class Client(Protocol):
         assert isinstance(message, str)
         return json.loads(message)
 
-    async def closing(self, code, *, answer=True):
+    async def closing(self, code):
         """Read the server's close frame; answer it and see the connection end cleanly.
 
         Returns:
@@ -183,21 +183,15 @@ class Client(Protocol):
         assert received[:1] == (CLOSE,), received
         got = int.from_bytes(received.payload[:2], "big") if received.payload else None
         assert got == code, received
-        if answer:
-            self.send(frame(CLOSE, received.payload[:2]))
+        self.send(frame(CLOSE, received.payload[:2]))
         await self.end()
         return received.payload[2:].decode()
 
     async def end(self, clean=True):
-        """Wait for the end of the connection; there must be nothing before it.
-
-        Returns:
-            Whether it was a clean one.
-        """
+        """Wait for the end of the connection; there must be nothing before it."""
         await self.gone()
         assert not self._data, f"unexpected: {bytes(self._data[:200])!r}"
         assert self.lost.check(ConnectionDone) or not clean, self.lost
-        return self.lost.check(ConnectionDone) is not None
 
     async def gone(self):
         """Wait for the end of the connection, whatever comes before it."""
