@@ -1,0 +1,32 @@
+"""Two telnets, nearly."""
+
+import socket
+
+import pytest
+
+
+@pytest.fixture
+def telnets(serve):
+    server = serve("hello_world_chat.py")
+    address = ("127.0.0.1", server.port)
+    with socket.create_connection(address, 30) as one, socket.create_connection(address, 30) as two:
+        yield one, two
+
+
+def test_what_one_says_the_other_reads(telnets):
+    one, two = telnets
+
+    two.sendall(b"first\r\n")
+    assert one.recv(100) == b"first\r\n"
+    one.sendall(b"second\r\n")
+    assert two.recv(100) == b"second\r\n"
+
+
+def test_ctrl_c_ends_it_and_the_connections(serve):
+    server = serve("hello_world_chat.py")
+    with socket.create_connection(("127.0.0.1", server.port), 30) as client:
+        server.stop()
+
+        assert client.recv(100) == b""
+    assert server.status == 0
+    assert "New connection!" in server.output
