@@ -201,6 +201,8 @@ class App:
     def abort(self) -> None:
         """Drop every client now."""
         self.server.abort()
+        if self.flashServer is not None:
+            self.flashServer.abort()
 
     def run(self) -> None:
         """Listen and serve until SIGINT or SIGTERM; then close every client and return.
@@ -256,8 +258,9 @@ class App:
     def _listenForFlash(self, ports: list[IListeningPort], endpoint: str) -> Deferred[Any]:
         assert self.flashServer is not None
         listening: Deferred[Any] = self.flashServer.listen(endpoint)
+        return listening.addCallbacks(lambda _: ports, self._withoutFlash)
+
+    def _withoutFlash(self, failure: Failure) -> Failure:
         # Without the policy the App is not what it was asked to be: all or nothing.
-        listening.addCallbacks(
-            lambda _: ports, lambda failure: self.close().addCallback(lambda _: failure)
-        )
-        return listening
+        self.close()
+        return failure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ratchet_py.dispatch import callClose
 from ratchet_py.interfaces import ConnectionInterface, MessageComponentInterface
 
 __all__ = ["Component"]
@@ -67,7 +68,8 @@ class Component(MessageComponentInterface):
 
     def onClose(self, conn: ConnectionInterface) -> object:
         """The client is gone."""
-        return self.component.onClose(self._wrapped.pop(conn, conn))
+        # Caught here and not below: onError is to get the connection that onOpen got.
+        return callClose(self.component, self._wrapped.pop(conn, conn))
 
     def onError(self, conn: ConnectionInterface, exc: Exception) -> object:
         """A callback of the component above has failed."""

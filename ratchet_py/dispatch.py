@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from ratchet_py.interfaces import ConnectionInterface
 
-__all__ = ["Gate", "call", "toDeferred"]
+__all__ = ["Gate", "call", "callClose", "toDeferred"]
 
 log = Logger()
 
@@ -73,6 +73,32 @@ def call(
     return _pending(result, lambda failure: _failed(component, conn, failure))
 
 
+def callClose(component: _HandlesErrors, conn: ConnectionInterface) -> Deferred[None] | None:
+    """Call ``onClose`` of a component above; a failure is logged, too.
+
+    An ``onError`` that only tells the client would tell nobody.
+
+    Returns:
+        As :func:`call`.
+    """
+    return call(component, partial(_logged, component.onClose), conn)
+
+
+def _logged(onClose: Callable[..., object], conn: ConnectionInterface) -> object:
+    try:
+        result = onClose(conn)
+    except Exception:
+        log.failure("onClose failed")
+        raise
+    pending = None if result is None else toDeferred(result)
+    return None if pending is None else pending.addErrback(_logFailure)
+
+
+def _logFailure(failure: Failure) -> Failure:
+    log.failure("onClose failed", failure)
+    return failure
+
+
 def _pending(result: object, errback: Callable[[Failure], object]) -> Deferred[None] | None:
     deferred = toDeferred(result)
     if deferred is None:
@@ -121,7 +147,7 @@ class Gate:
     before it. While something is held back, reading is paused, so what is held is one read's worth.
     """
 
-    __slots__ = ("_closed", "_component", "_conn", "_deaf", "_held", "_opening")
+    __slots__ = ("_closed", "_component", "_conn", "_deaf", "_held", "_opened", "_opening")
 
     _held: list[Any] | None
 
@@ -129,6 +155,7 @@ class Gate:
         self._component = component
         self._conn = conn
         self._held = None
+        self._opened = False
         self._opening = False
         self._deaf = False
         self._closed = False
@@ -143,6 +170,7 @@ class Gate:
         Returns:
             None if it has finished, else a Deferred that fires when it has, for the layer below.
         """
+        self._opened = True
         pending = call(self._component, onOpen, self._conn, *args)
         if pending is not None:
             self._opening = True
@@ -169,7 +197,7 @@ class Gate:
 
     def inTurn(self, turn: partial[None]) -> None:
         """Call ``turn()`` when the messages that came before it have been delivered."""
-        if self._held is None:
+        if self._held is None or self._deaf:
             turn()
         else:
             self._held.append(turn)
@@ -179,10 +207,13 @@ class Gate:
         self._deaf = True
 
     def close(self) -> None:
-        """Call ``onClose``, after ``onOpen`` has finished. Nothing is delivered any more."""
+        """Call ``onClose``, after ``onOpen`` has finished. Nothing is delivered any more.
+
+        Nothing is called if :meth:`open` was not.
+        """
         self._closed = True
-        if not self._opening:
-            self._callClose()
+        if self._opened and not self._opening:
+            callClose(self._component, self._conn)
 
     def _hold(self, pending: Deferred[None]) -> None:
         self._held = []
@@ -191,10 +222,10 @@ class Gate:
 
     def _release(self, _: None) -> None:
         held, self._held = self._held or [], None
-        opened, self._opening = self._opening, False
+        opening, self._opening = self._opening, False
         if self._closed:
-            if opened:
-                self._callClose()
+            if opening:
+                callClose(self._component, self._conn)
             return
         for index, msg in enumerate(held):
             if isinstance(msg, partial):
@@ -205,18 +236,3 @@ class Gate:
                 self._held.extend(held[index + 1 :])
                 break
         self._conn.resumeReading()
-
-    def _callClose(self) -> None:
-        component, conn = self._component, self._conn
-        call(component, _logged(component.onClose), conn)
-
-
-def _logged(onClose: Callable[..., object]) -> Callable[..., object]:
-    def callback(conn: ConnectionInterface) -> object:
-        try:
-            return onClose(conn)
-        except Exception:
-            log.failure("onClose failed")
-            raise
-
-    return callback

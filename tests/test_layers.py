@@ -21,7 +21,7 @@ COMMON = {
     "errors": {"interfaces"},
     "limits": {"interfaces"},
     "connection": {"interfaces", "errors", "limits"},
-    "component": {"interfaces", "errors", "limits", "connection"},
+    "component": {"interfaces", "errors", "limits", "connection", "dispatch"},
     "dispatch": {"interfaces", "errors", "limits", "connection"},
 }
 

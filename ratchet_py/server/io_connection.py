@@ -14,6 +14,7 @@ from twisted.internet.interfaces import (
     ITransport,
 )
 from twisted.logger import Logger
+from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -105,6 +106,7 @@ class IoConnection(ConnectionRecord):
             return
         self._uncork()
         self._closing = True
+        self._gate.discard()
         self._closeTimer = self.reactor.callLater(self._server.limits.closeTimeout, self.abort)
         if self._backlog is None:
             self._finish()
@@ -112,7 +114,10 @@ class IoConnection(ConnectionRecord):
     def abort(self) -> None:
         """Drop the connection now; ``onClose`` follows in a later turn of the reactor."""
         self._closing = True
-        self._transport.abortConnection()
+        self._gate.discard()
+        self._corked = None
+        if self._transport is not None:
+            self._transport.abortConnection()
 
     def pauseReading(self) -> None:
         """Take no more bytes from the client until :meth:`resumeReading`. Calls nest."""
@@ -150,10 +155,12 @@ class IoConnection(ConnectionRecord):
         self._transport = transport
         self._server.connections.add(self)
         if writesDirectly(transport):
-            # Only now is the transport known; the two classes differ in nothing but how they write.
+            # Only now is the transport known; the classes differ in how they write, or begin.
             self.__class__ = DirectIoConnection
+        elif isinstance(transport, HAProxyProtocolWrapper):
+            self.__class__ = ProxiedIoConnection
         self._register()
-        self._gate.open(self._server.app.onOpen)
+        self._open()
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes have arrived (IProtocol)."""
@@ -183,6 +190,7 @@ class IoConnection(ConnectionRecord):
     def connectionLost(self, reason: Failure) -> None:
         """The client is gone (IProtocol)."""
         self._closing = True
+        self._transport = None
         if self._closeTimer is not None and self._closeTimer.active():
             self._closeTimer.cancel()
         self._corked = None
@@ -212,10 +220,16 @@ class IoConnection(ConnectionRecord):
     def stopProducing(self) -> None:
         """The transport is lost; ``connectionLost`` follows (IProducer)."""
 
+    def _open(self) -> None:
+        self._gate.open(self._server.app.onOpen)
+
     # -- writing ----------------------------------------------------------------------------------
 
     def _register(self) -> None:
         self._transport.registerProducer(self, True)
+
+    def _unregister(self) -> None:
+        pass  # not before the end of the stream
 
     def _uncork(self) -> None:
         corked, self._corked = self._corked, []
@@ -225,14 +239,19 @@ class IoConnection(ConnectionRecord):
             self._write(data)
 
     def _write(self, data: bytes) -> None:
-        if self._backlog is None:
+        if self._backlog is not None:
+            self._wait(self._backlog, data)
+        elif len(data) <= CHUNK:
             self._transport.write(data)
         else:
-            self._wait(self._backlog, data)
+            # In pieces: a transport says when it has sent all it was given, and nothing before, so
+            # that a slow client with one long message would look like a stalled one.
+            self._wait(self._startBacklog(), data)
+            self.resumeProducing()
 
     def _wait(self, backlog: Backlog, data: bytes | memoryview) -> None:
-        if self.outermost is None and backlog.size > self._server.limits.sendBuffer:
-            # A layer that has wrapped the connection has a policy of its own; raw bytes have none.
+        if backlog.size > self._server.limits.sendBuffer and not hasattr(self, "WebSocket"):
+            # WsServer has a policy of its own; raw bytes have none.
             self.abort()
             return
         backlog.add(data)
@@ -256,18 +275,24 @@ class IoConnection(ConnectionRecord):
             return backlog
         self._backlog = None
         backlog.stop()
+        self._unregister()
         if not backlog.reading:
             self.resumeReading()
-        for drained in backlog.drained:
-            drained.callback(None)
         if self._closing:
             self._finish()
+        # At last, because who has waited may well send more.
+        for drained in backlog.drained:
+            drained.callback(None)
         return None
 
     def _finish(self) -> None:
-        """The transport has everything: end the stream."""
+        """The transport has everything: end the stream.
+
+        TLS waits for the client's farewell, so it is read again even if reading was paused.
+        """
         self._transport.unregisterProducer()
         self._transport.loseConnection()
+        self._transport.resumeProducing()
 
 
 class DirectIoConnection(IoConnection):
@@ -281,11 +306,14 @@ class DirectIoConnection(IoConnection):
 
     def resumeProducing(self) -> None:
         """The transport has sent what it was given (IPullProducer)."""
-        if self._backlog is not None and self._writeNext(self._backlog) is None:
-            self._transport.unregisterProducer()
+        if self._backlog is not None:
+            self._writeNext(self._backlog)
 
     def _register(self) -> None:
         pass  # only while something waits
+
+    def _unregister(self) -> None:
+        self._transport.unregisterProducer()
 
     def _write(self, data: bytes) -> None:
         backlog = self._backlog
@@ -308,6 +336,31 @@ class DirectIoConnection(IoConnection):
         else:
             self._transport.loseWriteConnection()
             self._transport.resumeProducing()
+
+
+class ProxiedIoConnection(IoConnection):
+    """Opens with the first bytes that follow the proxy's header (endpoint ``haproxy:``).
+
+    Only then is it known whose connection it is, and ``onOpen`` may ask for the address. The
+    transport does not tell before; there is ``Limits.handshakeTimeout`` for it.
+    """
+
+    __slots__ = ()
+
+    def _open(self) -> None:
+        self._closeTimer = self.reactor.callLater(self._server.limits.handshakeTimeout, self.abort)
+
+    def dataReceived(self, data: bytes) -> None:
+        """The first bytes have arrived (IProtocol)."""
+        if self._closing:
+            return
+        assert self._closeTimer is not None
+        self._closeTimer.cancel()
+        self._closeTimer = None
+        self.remoteAddress = getattr(self._transport.getPeer(), "host", "")
+        self.__class__ = IoConnection  # type: ignore[assignment]
+        super()._open()
+        self.dataReceived(data)
 
 
 def writesDirectly(transport: ITransport) -> bool:

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import Factory
+from twisted.logger import Logger
 
 from ratchet_py.interfaces import MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
@@ -16,6 +17,8 @@ from ratchet_py.server.io_connection import IoConnection
 from ratchet_py.server.shutdown import closeOnShutdown
 
 __all__ = ["IoServer"]
+
+log = Logger()
 
 # Clients that have not been accepted yet; what the kernel allows may be less.
 BACKLOG = 1024
@@ -124,7 +127,12 @@ class IoServer(Factory):
             A Deferred that fires when the last one is gone, after ``closeTimeout`` at the latest.
         """
         for conn in tuple(self.connections):
-            (conn.outermost or conn).close(GOING_AWAY, "server is shutting down")
+            try:
+                (conn.outermost or conn).close(GOING_AWAY, "server is shutting down")
+            except Exception:
+                # A wrapper of the application's, perhaps. The others are closed all the same.
+                log.failure("a connection could not be closed; it is dropped")
+                conn.abort()
         closing: list[Deferred[Any]] = [self._stopListening()]
         if self.connections:
             closing.append(Deferred())
@@ -154,10 +162,13 @@ class IoServer(Factory):
 
     def _opened(self, results: list[tuple[bool, Any]]) -> Any:
         opened = [port for success, port in results if success]
-        self.ports += opened
         for success, failure in results:
             if not success:
-                return self._stopListening().addCallback(lambda _: failure)  # noqa: B023
+                # Nobody waits until they are closed: who starts a server is to be told at once.
+                for port in opened:
+                    port.stopListening()
+                return failure
+        self.ports += opened
         return opened
 
     def _stopListening(self) -> Deferred[Any]:

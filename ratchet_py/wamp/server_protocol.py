@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ratchet_py.dispatch import call, toDeferred
+from ratchet_py.dispatch import call, callClose, toDeferred
 from ratchet_py.errors import CallError, LocalError, ProtocolError
 from ratchet_py.interfaces import ConnectionInterface, MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
@@ -20,8 +19,6 @@ from ratchet_py.wamp.v1 import WampV1
 from ratchet_py.wamp.wamp_connection import WampConnection
 
 __all__ = ["ServerProtocol"]
-
-log = Logger()
 
 _TOO_LONG = "a topic, procedure or prefix is too long"
 
@@ -107,18 +104,11 @@ class ServerProtocol(MessageComponentInterface):
     def onClose(self, conn: ConnectionInterface) -> Deferred[None] | None:
         """The client is gone."""
         client = self.connections.pop(conn, None)
-        return None if client is None else call(self.component, self._close, client)
+        return None if client is None else callClose(self.component, client)
 
     def onError(self, conn: ConnectionInterface, exc: Exception) -> object:
         """The layer below reports an error: the component's, like any other."""
         return self.component.onError(self.connections.get(conn, conn), exc)
-
-    def _close(self, conn: WampConnection) -> object:
-        try:
-            return self.component.onClose(conn)
-        except Exception:
-            log.failure("onClose failed")
-            raise
 
     def _onPrefix(self, conn: WampConnection, command: Prefix) -> None:
         if max(len(command.name), len(command.uri)) > self._maxLength:

@@ -6,11 +6,14 @@ from collections.abc import Iterable
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 
 from ratchet_py.rfc6455.frame import OP_PING, encode
 from ratchet_py.websocket.ws_connection import WebSocket
 
 __all__ = ["KeepAlive"]
+
+log = Logger()
 
 _PING = encode(b"", OP_PING)
 
@@ -46,11 +49,21 @@ class KeepAlive:
 
     def _sweep(self) -> None:
         for websocket in tuple(self._websockets):
-            conn = websocket.below
-            if websocket.closing or conn.readingPaused:
-                continue
-            if websocket.heard:
-                websocket.heard = False
-                conn.send(_PING)
-            else:
-                conn.abort()
+            if not websocket.closing:
+                try:
+                    self._check(websocket)
+                except Exception:
+                    # One client's layers shall not end the pings of all the others.
+                    log.failure("a client could not be pinged")
+                    websocket.drop()
+
+    def _check(self, websocket: WebSocket) -> None:
+        conn = websocket.below
+        if conn.readingPaused:
+            # It has the next interval to be heard again.
+            websocket.heard = True
+        elif websocket.heard:
+            websocket.heard = False
+            conn.send(_PING)
+        else:
+            websocket.drop()

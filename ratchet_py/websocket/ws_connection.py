@@ -95,6 +95,12 @@ class WebSocket:
             self._sendLast(encodeClose(closeCode, reason))
         self.below.close()
 
+    def drop(self) -> None:
+        """End it without a word; what has been read and not delivered is forgotten."""
+        self.closing = True
+        self.gate.discard()
+        self.below.abort()
+
     def ended(self) -> None:
         """The transport is gone."""
         self.closing = True
@@ -187,3 +193,7 @@ class WsConnection(AbstractConnectionDecorator):
         frame = code.getContents() if isinstance(code, Frame) else encodeClose(code, reason)
         if not self.WebSocket.closing:
             self.WebSocket.startClosing(frame)
+
+    def abort(self) -> None:
+        """Drop the connection now; nothing more is sent or delivered."""
+        self.WebSocket.drop()

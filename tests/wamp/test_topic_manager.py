@@ -141,7 +141,7 @@ def test_topics_let_go_when_on_close_fails(serve, connect, loggedFailures):
     assert len(loggedFailures.flush(ValueError)) == 1
 
 
-def test_topics_let_go_while_an_async_on_close_goes_on(serve, connect):
+def test_topics_let_go_while_an_async_on_close_goes_on(serve, connect, loggedFailures):
     waiting = Deferred()
 
     async def onClose(conn):
@@ -153,6 +153,7 @@ def test_topics_let_go_while_an_async_on_close_goes_on(serve, connect):
     assert server.topicManager.topics == {}
     waiting.errback(ValueError("oops"))
     assert app.names()[-2:] == ["onClose", "onError"]
+    assert len(loggedFailures.flush(ValueError)) == 1
 
 
 def test_who_is_added_on_close_is_let_go_too(serve, connect):
