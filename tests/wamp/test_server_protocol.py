@@ -134,8 +134,10 @@ def forbidding(*args):
 )
 def test_one_answer(serve, connect, onCall, answer):
     server, app = serve(onCall=onCall)
-    assert connect(server).say(2, "id", "p", 1, 2).heard() == [answer]
+    with capturedLogs() as events:
+        assert connect(server).say(2, "id", "p", 1, 2).heard() == [answer]
     assert "onError" not in app.names()
+    assert events == []
 
 
 @pytest.mark.parametrize("onCall", [lambda *args: None, lambda conn, *args: conn])
@@ -199,8 +201,10 @@ def test_a_call_that_answers_and_fails_has_answered(serve, connect):
         raise ValueError("afterwards")
 
     server, app = serve(onCall=onCall)
-    assert connect(server).say(2, "id", "p").heard() == [[3, "id", 1]]
+    with capturedLogs() as events:
+        assert connect(server).say(2, "id", "p").heard() == [[3, "id", 1]]
     assert app.names() == ["onOpen", "onCall", "onError"]
+    assert events == []
 
 
 @pytest.mark.parametrize("second", [lambda: 2, lambda: succeed(2), refusing])
