@@ -1,7 +1,7 @@
 r"""WAMP version 1: JSON lists in text frames (``Ratchet\Wamp\ServerProtocol``).
 
 It turns text into :mod:`~ratchet_py.wamp.commands` and answers into text, and does no I/O. The
-specification is no longer published; ``docs/layers/wamp`` has what it said.
+specification is no longer published; ``docs/layers/wamp_server`` has what it said.
 """
 
 from __future__ import annotations
