@@ -22,15 +22,20 @@ class Recording:
         self.events = []
         self.conns = []
         self._waiting = []
+        self._reactor = None
 
     def note(self, *event):
         self.events.append(event[0] if len(event) == 1 else event)
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
-            deferred.callback(None)
+            # In a later turn: who waits is not to run inside the application's callback.
+            self._reactor.callLater(0, deferred.callback, None)
 
     async def until(self, event, times=1):
         """Wait until something has happened so many times."""
+        from twisted.internet import reactor
+
+        self._reactor = reactor
         while self.events.count(event) < times:
             self._waiting.append(Deferred())
             await patient(self._waiting[-1], f"{event}; there was {self.events[-20:]}")
@@ -101,6 +106,7 @@ class Served:
 
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.port)
         client = await connectProtocol(endpoint, Client())
+        client.transport.setTcpNoDelay(True)
         self._clients.append(client)
         client.send(data)
         return client
