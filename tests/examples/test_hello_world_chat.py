@@ -1,6 +1,7 @@
 """Two telnets, nearly."""
 
 import socket
+from threading import Thread
 
 import pytest
 
@@ -24,9 +25,11 @@ def test_what_one_says_the_other_reads(telnets):
 
 def test_ctrl_c_ends_it_and_the_connections(serve):
     server = serve("hello_world_chat.py")
+    stopping = Thread(target=server.stop)
     with socket.create_connection(("127.0.0.1", server.port), 30) as client:
-        server.stop()
-
+        stopping.start()
         assert client.recv(100) == b""
+    stopping.join()
+
     assert server.status == 0
     assert "New connection!" in server.output
