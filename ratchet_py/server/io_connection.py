@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
@@ -11,6 +12,7 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IProtocol,
     IPushProducer,
+    ITCPTransport,
     ITransport,
 )
 from twisted.logger import Logger
@@ -154,6 +156,11 @@ class IoConnection(ConnectionRecord):
         """The transport is connected (IProtocol)."""
         self._transport = transport
         self._server.connections.add(self)
+        if ITCPTransport.providedBy(transport):
+            # Nagle's algorithm would hold back what follows a small message until the client's
+            # delayed acknowledgement, 40 ms. A UNIX socket has no such thing, and says so.
+            with suppress(OSError):
+                transport.setTcpNoDelay(True)
         if writesDirectly(transport):
             # Only now is the transport known; the classes differ in how they write, or begin.
             self.__class__ = DirectIoConnection
