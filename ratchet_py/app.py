@@ -55,8 +55,8 @@ class App:
             ``::`` for all.
         reactor: Twisted's own if none is given.
         limits: What bounds each client.
-        broker: Carries the topics of all routes beyond this process; for each route a
-            :class:`~ratchet_py.broker.MemoryBroker` of its own if none is given.
+        broker: Carries topics beyond this process, those of each route apart from the others'; if
+            none is given they stay in this process.
         flashPolicyPort: Where to serve the Flash policy file; nowhere if not given.
 
     Attributes:
@@ -240,9 +240,9 @@ class App:
                 self._wampServers[path] = controller.delegate
             return controller
         if isinstance(controller, WampServerInterface):
-            controller = self._wampServers[path] = WampServer(
-                controller, limits=self.limits, broker=self._broker
-            )
+            broker = None if self._broker is None else self._broker.scoped(path)
+            controller = WampServer(controller, limits=self.limits, broker=broker)
+            self._wampServers[path] = controller
         elif not isinstance(controller, (MessageComponentInterface, WsMessageComponentInterface)):
             raise TypeError(f"{type(controller).__name__} is nothing that a route can serve")
         if not isinstance(controller, WsServerInterface):

@@ -41,6 +41,16 @@ class BrokerInterface(ABC):
         """
 
     @abstractmethod
+    def scoped(self, name: str) -> BrokerInterface:
+        """A broker over the same engine whose topics are apart from this one's.
+
+        ``App`` takes one for each WAMP route, so that two routes may have topics of the same name.
+
+        Args:
+            name: Tells the topics apart; the same in every process, the route's path for instance.
+        """
+
+    @abstractmethod
     def publish(self, topic: str, publication: Publication) -> None:
         """Send an event to all who have subscribed to the topic. It does not wait for them."""
 

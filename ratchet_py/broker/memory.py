@@ -36,6 +36,10 @@ class MemoryBroker(BrokerInterface):
             raise LocalError("this broker has a receiver: give each WampServer a broker of its own")
         self._receiver = receiver
 
+    def scoped(self, name: str) -> MemoryBroker:
+        """A broker of its own: in one process there is nothing to share."""
+        return MemoryBroker()
+
     def publish(self, topic: str, publication: Publication) -> None:
         """Call the receiver, if it has subscribed to the topic; what it raises comes through."""
         if self._receiver is not None and topic in self._topics:

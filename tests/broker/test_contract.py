@@ -113,3 +113,18 @@ async def test_any_topic_name_will_do(engine):
     await engine.settle()
     assert sorted(receiver.events) == sorted((name, name) for name in names)
     await engine.close()
+
+
+@ensureDeferred
+async def test_scopes_are_apart(engine):
+    broker = engine.connect()
+    chat, news = broker.scoped("/chat"), broker.scoped("/news")
+    chatReceiver, newsReceiver = Receiver(chat), Receiver(news)
+    for scope in (chat, news):
+        scope.subscribe("same name")
+    await engine.settle()
+    chat.publish("same name", Publication("hello"))
+    await engine.settle()
+    assert chatReceiver.events == [("same name", "hello")]
+    assert newsReceiver.events == []
+    await engine.close()

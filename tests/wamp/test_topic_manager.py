@@ -205,6 +205,9 @@ class Recorded(BrokerInterface):
     def setReceiver(self, receiver):
         self.receive = receiver
 
+    def scoped(self, name):
+        return self
+
     def publish(self, topic, publication):
         self.log.append(("publish", topic, publication.event))
 
