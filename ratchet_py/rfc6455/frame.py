@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import ClassVar
 
 from ratchet_py.errors import LocalError
@@ -40,6 +41,9 @@ _NAMES = {
 _SHORT_HEADS = tuple(
     tuple(bytes((0x80 | opcode, length)) for length in range(126)) for opcode in range(16)
 )
+
+_packMedium = Struct("!BBH").pack
+_packLong = Struct("!BBQ").pack
 
 # What a control frame may carry, less the two bytes of the close code (RFC 6455 section 5.5).
 _REASON_SIZE = 123
@@ -184,9 +188,9 @@ def encode(
     if length < 126:
         head = bytes((first, masked | length))
     elif length < 0x10000:
-        head = bytes((first, masked | 126)) + length.to_bytes(2)
+        head = _packMedium(first, masked | 126, length)
     else:
-        head = bytes((first, masked | 127)) + length.to_bytes(8)
+        head = _packLong(first, masked | 127, length)
     if mask is None:
         return head + payload
     return b"".join((head, mask, applyMask(payload, mask)))

@@ -27,7 +27,7 @@ NAME = "permessage-deflate"
 
 # What a flush ends with; it is not sent (RFC 7692 section 7.2.1).
 _TAIL = b"\x00\x00\xff\xff"
-# A message without content: the head of an empty stored block, whose rest is the tail.
+# The head of an empty stored block, whose rest is the tail.
 _EMPTY = b"\x00"
 # A sender may end a message with a final block, and must then add an empty one to cut the tail from
 # (RFC 7692 section 7.2.3.4). By whether the tail is on: what may follow a final block.
@@ -232,8 +232,6 @@ class PerMessageDeflate:
         options = self._options
         if self.sharedWindow is not None:
             return compressOnce(payload, self.sharedWindow, options.level, options.memLevel)
-        if not payload:
-            return _EMPTY
         if self._deflater is None:
             self._deflater = zlib.compressobj(
                 options.level, zlib.DEFLATED, -self._windowBits, options.memLevel
@@ -293,8 +291,6 @@ def compressOnce(payload: bytes, windowBits: int, level: int = 6, memLevel: int 
     Returns:
         The payload of a frame with ``rsv1``.
     """
-    if not payload:
-        return _EMPTY
     key = (windowBits, level, memLevel)
     deflater = _idle.pop(key, None)
     if deflater is None:

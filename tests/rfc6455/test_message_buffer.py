@@ -133,6 +133,7 @@ def test_good_frames(wire, records, size):
         (frame(b"x", OP_CONTINUE, False), 1002, "continuation of no message"),
         (frame(b"a", final=False) + frame(b"b"), 1002, "within a message"),
         (frame(b"a", final=False) + frame(b"b", OP_BINARY, False), 1002, "within a message"),
+        (frame(b"a", final=False) + frame(b"", OP_PING) + frame(b"b"), 1002, "within a message"),
         (
             frame(b"a", final=False) + frame(b"b", 0) + frame(b"c", 0),
             1002,
@@ -170,6 +171,9 @@ def test_bad_frames(wire, closeCode, reason, size):
     records = receive(wire, size)
     assert summary(records[:1] + records[-1:]) == ["before", closeCode]
     assert "after" not in records
+    # What was read is not kept alive by the error.
+    error = records[-1]
+    assert error.__traceback__ is error.__context__ is error.__cause__ is None
     assert reason in records[-1].reason
 
 
@@ -272,6 +276,14 @@ def test_nothing_is_read_after_an_error():
     assert summary(buffer.receive(b"\xff\xff")) == [1002]
     assert buffer.receive(frame(b"hello")) == []
     assert buffer.receive(b"\xff\xff") == []
+
+
+@pytest.mark.parametrize("last", [b"\xff\xff", frame(b"", OP_CLOSE)])
+def test_what_was_begun_is_let_go_at_the_end(last):
+    buffer = MessageBuffer(extension=extension())
+    buffer.receive(frame(b"x" * 1000, final=False))
+    buffer.receive(last)
+    assert buffer._partial is buffer._extension is None
 
 
 def test_nothing_is_read_after_a_close_frame():
