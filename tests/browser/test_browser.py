@@ -1,0 +1,15 @@
+"""The demo page and its client in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def test_demo(node, chromium):
+    node.test(HERE / "demo.test.mjs", RATCHET_CHROMIUM=chromium)
+
+
+def test_autobahn_js(node, chromium, autobahnJs):
+    node.test(HERE / "autobahn.test.mjs", RATCHET_CHROMIUM=chromium, RATCHET_AUTOBAHN_JS=autobahnJs)
