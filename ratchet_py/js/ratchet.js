@@ -123,6 +123,16 @@ function requireString(value, what) {
   }
 }
 
+/** The list that a message is; an empty one if it is none, which is not WAMP either. */
+function parse(data) {
+  try {
+    const message = typeof data === "string" ? JSON.parse(data) : [];
+    return Array.isArray(message) ? message : [];
+  } catch {
+    return [];
+  }
+}
+
 /** One handler of one topic. */
 class Subscription {
   #session;
@@ -350,15 +360,19 @@ export class Session {
   }
 
   /** Close the session for good; resolves when the connection is gone. */
-  close(code = 1000, reason = "") {
+  async close(code = 1000, reason = "") {
+    if (code !== 1000 && !(code >= 3000 && code <= 4999)) {
+      throw new RangeError(`a close code is 1000, or 3000 to 4999, not ${code}`);
+    }
+    if (new TextEncoder().encode(reason).length > 123) {
+      throw new RangeError("a close reason has at most 123 bytes");
+    }
     if (this.#closed === null) {
       const socket = this.#socket;
       if (socket === null || socket.readyState === 3) {
         this.#closed = Promise.resolve();
         this.#finish({ code, reason, wasClean: true });
       } else {
-        // What the platform says of a bad code comes before anything has changed.
-        socket.close(code, reason);
         this.#closed = new Promise((resolve) => {
           const stop = this.on("close", ({ reconnecting }) => {
             if (!reconnecting) {
@@ -367,9 +381,10 @@ export class Session {
             }
           });
         });
+        socket.close(code, reason);
       }
     }
-    return this.#closed;
+    await this.#closed;
   }
 
   // ------------------------------------------------------------------ one connection
@@ -430,15 +445,12 @@ export class Session {
         if (this.#socket !== socket) {
           return;
         }
-        const message = this.#parse(data);
+        const message = parse(data);
         if (phase !== "handshake") {
-          if (message !== null) {
-            this.#dispatch(message, data);
-          }
+          this.#dispatch(message, data);
           return;
         }
         if (
-          message === null ||
           message[0] !== WELCOME ||
           typeof message[1] !== "string" ||
           message[2] !== VERSION
@@ -580,20 +592,6 @@ export class Session {
   }
 
   // ------------------------------------------------------------------ messages
-
-  #parse(data) {
-    let message;
-    try {
-      message = typeof data === "string" ? JSON.parse(data) : undefined;
-    } catch {
-      message = undefined;
-    }
-    if (Array.isArray(message) && Number.isInteger(message[0])) {
-      return message;
-    }
-    this.#emit("error", new ProtocolError("a message that is not WAMP 1", data));
-    return null;
-  }
 
   #dispatch(message, data) {
     const [type, first, second] = message;
