@@ -1,0 +1,156 @@
+"""Runs Autobahn|Testsuite against EchoServer behind WsServer, and the tests that read its report.
+
+    tox -e autobahn                 all 517 cases, in about ten minutes
+    tox -e autobahn -- quick        301 of them and a taste of the compression, in a minute
+    tox -e autobahn -- 7 12.1       the groups 7 and 12.1
+    tox -e autobahn -- --publish    all, and the summary table into docs/conformance.csv
+
+The suite wants Python 2.7: ``python2.7`` on the PATH, or one among pyenv's versions. It gets an
+environment of its own, kept in .autobahn beside this project's other folders; the report is there
+too, to be read in a browser: .autobahn/report/index.html.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+FOLDER = ROOT / ".autobahn"
+REPORT = FOLDER / "report"
+TABLE = ROOT / "docs" / "conformance.csv"
+
+# The last version of either that there is for Python 2.7.
+PACKAGES = ["autobahntestsuite==25.10.1", "cryptography==3.3.2"]
+
+ALL = [line.split()[0] for line in (HERE / "cases.txt").read_text().splitlines()]
+# Each group of 12 and 13 is eighteen sizes of message; the fourth is 1,024 bytes.
+QUICK = [case for case in ALL if int(case.split(".")[0]) <= 10 or case.split(".")[2] == "4"]
+
+SECONDS = 3600
+"""How long the suite may take: many times what it needs."""
+
+GROUPS = {
+    "1": "Framing",
+    "2": "Pings and pongs",
+    "3": "Reserved bits",
+    "4": "Opcodes",
+    "5": "Fragmentation",
+    "6": "UTF-8",
+    "7": "Closing",
+    "9": "Limits and performance",
+    "10": "Automatic fragmentation",
+    "12": "Compression: kinds of data",
+    "13": "Compression: parameters",
+}
+
+
+def select(names: list[str]) -> list[str]:
+    """The cases that the command line asks for, in the suite's order."""
+    if not names:
+        return ALL
+    chosen = set(QUICK) if "quick" in names else set()
+    for name in names:
+        found = {case for case in ALL if f"{case}.".startswith(f"{name}.")}
+        if not found and name != "quick":
+            sys.exit(f"{name}: no such case or group")
+        chosen |= found
+    return [case for case in ALL if case in chosen]
+
+
+def findPython27() -> str:
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    candidates = [shutil.which("python2.7"), *sorted(pyenv.glob("versions/2.7*/bin/python2.7"))]
+    for candidate in candidates:
+        # On the PATH there may be a shim of pyenv's that only says what it would need.
+        if candidate and not subprocess.run([candidate, "-V"], capture_output=True).returncode:
+            return str(candidate)
+    sys.exit("Autobahn|Testsuite wants Python 2.7: none on the PATH or among pyenv's versions")
+
+
+def wstest() -> Path:
+    """The suite's command, installed if it is not yet."""
+    environment = FOLDER / "python2.7"
+    command = environment / "bin" / "wstest"
+    if not command.exists():
+        python27 = findPython27()
+        print(f"Installing Autobahn|Testsuite for {python27} ...", flush=True)
+        virtualenv = [sys.executable, "-m", "virtualenv", "--quiet", "--clear"]
+        pip = [environment / "bin" / "python", "-W", "ignore", "-m", "pip", "--quiet"]
+        subprocess.run([*virtualenv, "--python", python27, environment], check=True)
+        subprocess.run([*pip, "install", *PACKAGES], check=True)
+    return command
+
+
+def runSuite(cases: list[str]) -> None:
+    """Let the suite loose on a server, and leave its report in REPORT."""
+    command = wstest()
+    shutil.rmtree(REPORT, ignore_errors=True)
+    REPORT.mkdir(parents=True)
+    (REPORT / "asked.json").write_text(json.dumps(cases))
+    with subprocess.Popen(
+        [sys.executable, HERE / "server.py"], stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            port = int(server.stdout.readline())
+            spec = FOLDER / "spec.json"
+            servers = [{"agent": "ratchet_py", "url": f"ws://127.0.0.1:{port}"}]
+            spec.write_text(json.dumps({"outdir": str(REPORT), "servers": servers, "cases": cases}))
+            print(f"{len(cases)} cases ...", flush=True)
+            with (FOLDER / "wstest.log").open("w") as log:
+                subprocess.run(
+                    [command, "--mode", "fuzzingclient", "--spec", spec],
+                    stdout=log,
+                    stderr=log,
+                    check=True,
+                    timeout=SECONDS,
+                )
+        finally:
+            server.send_signal(signal.SIGTERM)
+    if server.returncode:
+        sys.exit(f"the server ended with {server.returncode}")
+
+
+def publish() -> None:
+    """Write the summary of the report for the documentation."""
+    results = json.loads((REPORT / "index.json").read_text())["ratchet_py"]
+    columns = ["OK", "INFORMATIONAL", "NON-STRICT"]
+    with TABLE.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["Group", "Subject", "Cases", "OK", "Informational", "Non-strict", "Failed"])
+        for group, title in [*GROUPS.items(), ("", "All")]:
+            cases = [case for case in results if not group or case.split(".")[0] == group]
+            count = Counter(results[case]["behavior"] for case in cases)
+            good = [count[column] for column in columns]
+            table.writerow([group, title, len(cases), *good, len(cases) - sum(good)])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("cases", nargs="*", metavar="quick|GROUP|CASE", help="not all cases")
+    parser.add_argument("--publish", action="store_true", help="write the table of the docs")
+    arguments = parser.parse_args()
+    cases = select(arguments.cases)
+    if arguments.publish and cases != ALL:
+        parser.error("only a run of all cases is published")
+    runSuite(cases)
+    tests = HERE / "test_autobahn.py"
+    failed = subprocess.run([sys.executable, "-m", "pytest", "-q", tests], cwd=ROOT).returncode
+    if arguments.publish and not failed:
+        publish()
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
