@@ -28,6 +28,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ratchet_py.errors import CallError
 from ratchet_py.interfaces import ConnectionInterface
@@ -193,7 +194,7 @@ class ChatRooms(WampServerInterface):
 
     def onError(self, conn: ConnectionInterface, exc: Exception) -> None:
         """A callback has failed: a fault of this class, so it is logged."""
-        self._log.error("chat: {exc!r}", exc=exc)
+        self._log.failure("a callback of the chat has failed", Failure(exc))
 
     # -------------------------------------------------------------------------- calls
 

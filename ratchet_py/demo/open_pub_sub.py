@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ratchet_py.errors import CallError
 from ratchet_py.interfaces import ConnectionInterface
@@ -35,7 +36,7 @@ class OpenPubSub(WampServerInterface):
 
     def onError(self, conn: ConnectionInterface, exc: Exception) -> None:
         """A callback has failed: a fault of this class, so it is logged."""
-        self._log.error("pub/sub: {exc!r}", exc=exc)
+        self._log.failure("a callback of the pub/sub has failed", Failure(exc))
 
     def onCall(self, conn: ConnectionInterface, id: Any, topic: Topic, params: Any) -> object:
         """There are no procedures here."""
