@@ -55,7 +55,7 @@ class Frame:
     The message buffer hands out control frames; data frames it hands out as whole messages.
 
     Example:
-        >>> Frame(Frame.OP_PING, b"are you there").getContents()
+        >>> Frame(b"are you there", opcode=Frame.OP_PING).getContents()
         b'\x89\rare you there'
 
     Attributes:
@@ -75,10 +75,14 @@ class Frame:
     __slots__ = ("final", "opcode", "payload", "rsv1")
 
     def __init__(
-        self, opcode: int, payload: bytes = b"", final: bool = True, rsv1: bool = False
+        self,
+        payload: bytes = b"",
+        final: bool = True,
+        opcode: int = OP_TEXT,
+        rsv1: bool = False,
     ) -> None:
-        self.opcode = opcode
         self.payload = payload
+        self.opcode = opcode
         self.final = final
         self.rsv1 = rsv1
 

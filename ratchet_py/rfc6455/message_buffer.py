@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from codecs import utf_8_decode
-from struct import Struct
 
 from ratchet_py.errors import ProtocolError
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.rfc6455.close_code import CloseCode, isSendable
 from ratchet_py.rfc6455.frame import OP_BINARY, OP_CLOSE, OP_CONTINUE, OP_PONG, OP_TEXT, Frame
-from ratchet_py.rfc6455.masking import unmask
+from ratchet_py.rfc6455.masking import applyMask
 from ratchet_py.rfc6455.permessage_deflate import PerMessageDeflate
 
 __all__ = ["MessageBuffer", "Record"]
@@ -20,16 +19,8 @@ Record = str | bytes | Frame | ProtocolError
 # The first byte of a whole, uncompressed message in one frame.
 _WHOLE_TEXT = 0x81
 _WHOLE_BINARY = 0x82
-# The first two bytes of a masked frame, and its key if the payload is short.
-_readHead = Struct("<BBI").unpack_from
-_fromBytes = int.from_bytes
 # The longest payload whose length stands in the second byte (RFC 6455 section 5.2).
 _SHORT = 125
-
-# By the second byte of a masked frame, which is 128 and the length: how many bytes the words are
-# that its payload fills, and what to multiply a key by to repeat it in each of them.
-_PADDED = [(second - 128 + 3) // 4 * 4 if second >= 128 else 0 for second in range(254)]
-_REPEAT = [int.from_bytes(b"\1\0\0\0" * (size // 4), "little") for size in _PADDED]
 
 
 class _Partial:
@@ -144,27 +135,23 @@ class MessageBuffer:
         end = len(data)
         try:
             while offset < end:
-                if quick and offset + 6 <= end:
+                if quick and offset + 8 <= end:
                     # The short path: a whole, uncompressed message in one frame, all of it in.
-                    first, second, mask = _readHead(data, offset)
+                    first = data[offset]
                     if first == _WHOLE_TEXT or first == _WHOLE_BINARY:  # noqa: SIM109 - faster
-                        payload = None
-                        if 127 < second < 254:
-                            stop = offset + second - 122
-                            if stop <= end:
-                                # One XOR of two integers unmasks it, whole words of it: what is
-                                # over is cut off.
-                                payload = (
-                                    _fromBytes(data[offset + 6 : stop], "little")
-                                    ^ mask * _REPEAT[second]
-                                ).to_bytes(_PADDED[second], "little")[: second - 128]
-                        elif second == 254 and offset + 8 <= end:
+                        second = data[offset + 1]
+                        if 128 <= second < 254:
+                            start = offset + 6
+                            stop = start + second - 128
+                        elif second == 254:
                             start = offset + 8
-                            length = _fromBytes(data[offset + 2 : offset + 4])
-                            stop = start + length
-                            if length > _SHORT and stop <= end:
-                                payload = unmask(data, start, stop, data[offset + 4 : start])
-                        if payload is not None:
+                            length = data[offset + 2] << 8 | data[offset + 3]
+                            # What is too short for its form is an error, of the general path.
+                            stop = start + length if length > _SHORT else end + 1
+                        else:
+                            start, stop = offset, end + 1
+                        if stop <= end:
+                            payload = applyMask(data[start:stop], data[start - 4 : start])
                             records.append(payload.decode() if first == _WHOLE_TEXT else payload)
                             offset = stop
                             continue
@@ -248,7 +235,7 @@ class MessageBuffer:
         final = first >= 0x80
         stop = start + length
         if final and partial is None and stop <= end and first < 0xC0:
-            payload = unmask(data, start, stop, mask) if isMasked else data[start:stop]
+            payload = applyMask(data[start:stop], mask) if isMasked else data[start:stop]
             records.append(payload.decode() if opcode == OP_TEXT else payload)
             self._quick = self._mayBeQuick
             return stop
@@ -286,8 +273,8 @@ class MessageBuffer:
             return self._keep(data, offset)
         payload = data[start:stop]
         if self._masked:
-            payload = unmask(data, start, stop, data[start - 4 : start])
-        frame = Frame(opcode, payload)
+            payload = applyMask(data[start:stop], data[start - 4 : start])
+        frame = Frame(payload, True, opcode)
         if opcode == OP_CLOSE:
             code = frame.closeCode
             if code is not None and not isSendable(code):
@@ -312,7 +299,7 @@ class MessageBuffer:
         partial.remaining -= taken
         if self._masked:
             mask = partial.mask
-            piece = unmask(data, start, stop, mask)
+            piece = applyMask(data[start:stop], mask)
             turn = taken & 3
             partial.mask = mask[turn:] + mask[:turn]
         else:

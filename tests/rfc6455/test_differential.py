@@ -56,9 +56,9 @@ def theirs(wire, compressed=False):
             if frame.opcode is Opcode.CLOSE:
                 code, reason = frame.payload
                 words = b"" if code == 1005 else code.to_bytes(2) + (reason or "").encode()
-                records.append(Frame(OP_CLOSE, words))
+                records.append(Frame(words, opcode=OP_CLOSE))
             elif frame.opcode.iscontrol():
-                records.append(Frame(int(frame.opcode), bytes(frame.payload)))
+                records.append(Frame(bytes(frame.payload), opcode=int(frame.opcode)))
             else:
                 payload = frame.payload if payload is None else payload + frame.payload
                 if frame.message_finished:
@@ -198,5 +198,5 @@ def test_a_ping_inside_a_compressed_message():
         + encode(b"", OP_PING, mask=KEY)
         + encode(data[3:], 0, mask=KEY)
     )
-    assert ours(wire, True) == ([Frame(OP_PING), "hello, hello"], None)
+    assert ours(wire, True) == ([Frame(opcode=OP_PING), "hello, hello"], None)
     assert theirs(wire, True)[0] != ours(wire, True)[0]

@@ -56,7 +56,7 @@ def test_the_examples_of_the_rfc():
 
 
 def test_ratchets_names():
-    frame = Frame(Frame.OP_TEXT, b"hi", final=False)
+    frame = Frame(b"hi", final=False)
     assert (frame.getOpcode(), frame.getPayload(), frame.isFinal()) == (1, b"hi", False)
     assert frame.getContents() == b"\x01\x02hi"
     assert (Frame.OP_CLOSE, Frame.OP_PING, Frame.OP_PONG) == (OP_CLOSE, OP_PING, OP_PONG)
@@ -65,11 +65,11 @@ def test_ratchets_names():
 @pytest.mark.parametrize(
     ("frame", "code", "reason"),
     [
-        (Frame(OP_CLOSE, b"\x03\xe8bye"), 1000, "bye"),
-        (Frame(OP_CLOSE, b""), None, ""),
-        (Frame(OP_CLOSE, b"\x03"), None, ""),
-        (Frame(OP_CLOSE, b"\x03\xe8\xff"), 1000, "\ufffd"),
-        (Frame(OP_PING, b"\x03\xe8bye"), None, ""),
+        (Frame(b"\x03\xe8bye", opcode=OP_CLOSE), 1000, "bye"),
+        (Frame(b"", opcode=OP_CLOSE), None, ""),
+        (Frame(b"\x03", opcode=OP_CLOSE), None, ""),
+        (Frame(b"\x03\xe8\xff", opcode=OP_CLOSE), 1000, "\ufffd"),
+        (Frame(b"\x03\xe8bye", opcode=OP_PING), None, ""),
     ],
 )
 def test_what_a_close_frame_says(frame, code, reason):
@@ -109,22 +109,22 @@ def test_a_reason_that_utf8_cannot_hold():
 
 
 def test_equality():
-    assert Frame(OP_PING, b"a") == Frame(OP_PING, b"a")
-    assert hash(Frame(OP_PING, b"a")) == hash(Frame(OP_PING, b"a"))
-    assert Frame(OP_PING, b"a") != Frame(OP_PONG, b"a")
-    assert Frame(OP_PING, b"a") != b"a"
+    assert Frame(b"a", opcode=OP_PING) == Frame(b"a", opcode=OP_PING)
+    assert hash(Frame(b"a", opcode=OP_PING)) == hash(Frame(b"a", opcode=OP_PING))
+    assert Frame(b"a", opcode=OP_PING) != Frame(b"a", opcode=OP_PONG)
+    assert Frame(b"a", opcode=OP_PING) != b"a"
 
 
 @pytest.mark.parametrize(
     ("frame", "shown"),
     [
-        (Frame(OP_PING), "<Frame PING, 0 bytes>"),
-        (Frame(OP_BINARY, b"\x00\xff"), "<Frame BINARY, 2 bytes: 00 ff>"),
-        (Frame(OP_TEXT, "grüße".encode()), "<Frame TEXT, 7 bytes: 'grüße'>"),
-        (Frame(OP_TEXT, b"\xff", False, True), "<Frame TEXT, not final, rsv1, 1 bytes: '\ufffd'>"),
-        (Frame(OP_CLOSE, b"\x03\xe8bye"), "<Frame CLOSE, 5 bytes: 1000 'bye'>"),
-        (Frame(OP_CLOSE, b"\x03"), "<Frame CLOSE, 1 bytes>"),
-        (Frame(11, b""), "<Frame opcode 11, 0 bytes>"),
+        (Frame(opcode=OP_PING), "<Frame PING, 0 bytes>"),
+        (Frame(b"\x00\xff", opcode=OP_BINARY), "<Frame BINARY, 2 bytes: 00 ff>"),
+        (Frame("grüße".encode(), opcode=OP_TEXT), "<Frame TEXT, 7 bytes: 'grüße'>"),
+        (Frame(b"\xff", False, OP_TEXT, True), "<Frame TEXT, not final, rsv1, 1 bytes: '\ufffd'>"),
+        (Frame(b"\x03\xe8bye", opcode=OP_CLOSE), "<Frame CLOSE, 5 bytes: 1000 'bye'>"),
+        (Frame(b"\x03", opcode=OP_CLOSE), "<Frame CLOSE, 1 bytes>"),
+        (Frame(b"", opcode=11), "<Frame opcode 11, 0 bytes>"),
     ],
 )
 def test_repr(frame, shown):
@@ -133,4 +133,4 @@ def test_repr(frame, shown):
 
 @given(st.integers(0, 15), st.binary(), st.booleans(), st.booleans(), st.integers(1, 100_000))
 def test_repr_survives_anything_and_stays_short(opcode, payload, final, rsv1, times):
-    assert len(repr(Frame(opcode, payload * times, final, rsv1))) < 700
+    assert len(repr(Frame(payload * times, final, opcode, rsv1))) < 700

@@ -88,18 +88,21 @@ ASTRAL = "\U00010000\U0010ffff"
         # Control frames stand between the frames of a message.
         (
             frame(b"a", final=False) + frame(b"?", OP_PING) + frame(b"b", 0) + frame(b"c"),
-            [Frame(OP_PING, b"?"), "ab", "c"],
+            [Frame(b"?", opcode=OP_PING), "ab", "c"],
         ),
-        (frame(b"", OP_PING), [Frame(OP_PING)]),
-        (frame(b"x" * 125, OP_PONG), [Frame(OP_PONG, b"x" * 125)]),
-        (frame(b"a", final=False) + close(b""), [Frame(OP_CLOSE)]),
+        (frame(b"", OP_PING), [Frame(opcode=OP_PING)]),
+        (frame(b"x" * 125, OP_PONG), [Frame(b"x" * 125, opcode=OP_PONG)]),
+        (frame(b"a", final=False) + close(b""), [Frame(opcode=OP_CLOSE)]),
         # Nothing after a close frame is read, good or bad.
         (
             frame(b"a") + close(b"\x03\xe8") + frame(b"b") + b"\xff\xff",
-            ["a", Frame(8, b"\x03\xe8")],
+            ["a", Frame(b"\x03\xe8", opcode=8)],
         ),
-        (close(b"\x03\xe8" + b"x" * 123), [Frame(OP_CLOSE, b"\x03\xe8" + b"x" * 123)]),
-        (close(b"\x03\xe8" + "grüße".encode()), [Frame(OP_CLOSE, b"\x03\xe8" + "grüße".encode())]),
+        (close(b"\x03\xe8" + b"x" * 123), [Frame(b"\x03\xe8" + b"x" * 123, opcode=OP_CLOSE)]),
+        (
+            close(b"\x03\xe8" + "grüße".encode()),
+            [Frame(b"\x03\xe8" + "grüße".encode(), opcode=OP_CLOSE)],
+        ),
         # Incomplete: nothing yet.
         (frame(b"hello")[:-1], []),
         (frame(b"hello")[:1], []),
@@ -296,7 +299,7 @@ def test_nothing_is_read_after_a_close_frame():
 def test_a_client_wants_frames_without_mask():
     wire = encode(b"hi", OP_TEXT) + encode(b"x" * 70_000, OP_BINARY) + encode(b"", OP_PING)
     for size in (None, 1, 1000):
-        assert receive(wire, size, masked=False) == ["hi", b"x" * 70_000, Frame(OP_PING)]
+        assert receive(wire, size, masked=False) == ["hi", b"x" * 70_000, Frame(opcode=OP_PING)]
     assert summary(receive(frame(b"hi"), masked=False)) == [1002]
 
 
@@ -325,7 +328,7 @@ class TestCompression:
             + frame(compressOnce(b"\xff" * 500, 15), OP_BINARY, rsv1=True)
             + frame(b"\x00", rsv1=True)
         )
-        expected = [self.TEXT, "plain", Frame(OP_PING, b"?"), self.TEXT, b"\xff" * 500, ""]
+        expected = [self.TEXT, "plain", Frame(b"?", opcode=OP_PING), self.TEXT, b"\xff" * 500, ""]
         assert receive(wire, size, extension=extension()) == expected
 
     @SIZES
@@ -468,7 +471,7 @@ def test_any_bytes_give_records_and_at_most_one_error_at_the_end(wire, compresse
 MESSAGES = st.lists(
     st.text(max_size=400)
     | st.binary(max_size=400)
-    | st.builds(Frame, st.sampled_from([OP_PING, OP_PONG]), st.binary(max_size=125)),
+    | st.builds(Frame, st.binary(max_size=125), opcode=st.sampled_from([OP_PING, OP_PONG])),
     max_size=8,
 )
 
