@@ -539,9 +539,9 @@ class TestCost:
         checked = []
         monkeypatch.setattr(
             message_buffer,
-            "unmask",
-            lambda data, start, stop, mask, f=message_buffer.unmask: (
-                unmasked.append(stop - start) or f(data, start, stop, mask)
+            "applyMask",
+            lambda data, mask, f=message_buffer.applyMask: (
+                unmasked.append(len(data)) or f(data, mask)
             ),
         )
         monkeypatch.setattr(
