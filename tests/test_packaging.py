@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 # Nothing that a developer has lying around may get into a build, or may be needed for one.
 LITTER = shutil.ignore_patterns(
-    ".git", ".venv", ".tox", ".*_cache", ".hypothesis", "build", "dist", "*.egg-info",
+    ".git", ".venv", ".tox", ".*_cache", ".autobahn", ".hypothesis", "build", "dist", "*.egg-info",
     "__pycache__", "node_modules", "_build", "dropin.cache",
 )  # fmt: skip
 
