@@ -21,6 +21,7 @@ from ratchet_py.http.origin_check import SAME_HOST, OriginCheck
 from ratchet_py.http.router import Route, RouteCollection, Router
 from ratchet_py.interfaces import MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.server.console_log import showWarnings
 from ratchet_py.server.flash_policy import FlashPolicy
 from ratchet_py.server.io_server import BACKLOG, IoServer
 from ratchet_py.server.shutdown import closeOnShutdown
@@ -220,6 +221,7 @@ class App:
         self.listen().addErrback(failed.append)
         if failed:
             raise SystemExit(f"ratchet: {failed[0].getErrorMessage()}")
+        showWarnings()
         closeOnShutdown(self.loop, self.close, self.abort)
         self.loop.run()
 

@@ -150,7 +150,7 @@ class RatchetService(Service):
         """
         super().stopService()  # type: ignore[no-untyped-call]
         self._listening = False
-        return cutShortBySignal(self.server.loop, self.server.close(), self.server.abort)
+        return cutShortBySignal(self.server.loop, self.server.close, self.server.abort)
 
 
 def makeService(options: Options) -> IService:

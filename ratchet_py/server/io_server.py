@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from ratchet_py.interfaces import MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.server.console_log import showWarnings
 from ratchet_py.server.io_connection import IoConnection
 from ratchet_py.server.shutdown import closeOnShutdown
 
@@ -117,6 +118,7 @@ class IoServer(Factory):
 
     def run(self) -> None:
         """Serve until a signal; then close every client and return."""
+        showWarnings()
         closeOnShutdown(self.loop, self.close, self.abort)
         self.loop.run()
 

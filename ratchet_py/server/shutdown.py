@@ -28,36 +28,37 @@ def closeOnShutdown(
         abort: Drops every client.
     """
     reactor.addSystemEventTrigger(
-        "before", "shutdown", lambda: cutShortBySignal(reactor, close(), abort)
+        "before", "shutdown", lambda: cutShortBySignal(reactor, close, abort)
     )
 
 
 def cutShortBySignal(
-    reactor: Any, closing: Deferred[None], abort: Callable[[], object]
+    reactor: Any, close: Callable[[], Deferred[None]], abort: Callable[[], object]
 ) -> Deferred[None]:
-    """While ``closing`` has not fired, let SIGINT and SIGTERM drop who is still there.
+    """Close every client, and meanwhile let SIGINT and SIGTERM drop who is still there.
 
     Twisted's own handlers would ask the reactor to stop once more: an error, and a traceback.
 
     Args:
         reactor: What runs ``abort``, in a turn of its own.
-        closing: Fires when the last client is gone.
+        close: Closes every client; its Deferred fires when the last one is gone.
         abort: Drops every client.
 
     Returns:
-        ``closing``.
+        What ``close`` has returned.
     """
-    if closing.called or threading.current_thread() is not threading.main_thread():
-        return closing
+    if threading.current_thread() is not threading.main_thread():
+        return close()
 
     def cut(number: int, frame: object) -> None:
         log.warn("second signal: dropping the clients that are still there")
         reactor.callFromThread(abort)
 
+    # Before the first client learns of it: the second signal may be its answer.
     before = {number: signal.signal(number, cut) for number in _SIGNALS}
 
     def restore(result: None) -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    return closing.addBoth(restore)
+    return close().addBoth(restore)
