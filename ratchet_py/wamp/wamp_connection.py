@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -16,6 +16,8 @@ from ratchet_py.wamp import curie as curies
 from ratchet_py.wamp.interfaces import CodecInterface
 
 if TYPE_CHECKING:
+    from ratchet_py.wamp.authentication import Accepted
+    from ratchet_py.wamp.rules import Rule
     from ratchet_py.wamp.topic import Topic
 
 __all__ = ["Subscriptions", "WampConnection", "WampSession"]
@@ -60,14 +62,38 @@ class WampSession:
         sessionId: Names the session; in ``exclude`` and ``eligible``, for instance. Not guessable.
         prefixes: The bases of the CURIEs that client or server have announced.
         subscriptions: The client's topics.
+        authid: Who the client is; None if it is anonymous, or nobody has asked.
+        authrole: What it is; None until it is authenticated.
+        authmethod: How it has proved that, likewise; see
+            :class:`~ratchet_py.wamp.authentication.Accepted`.
+        permissions: Rules for this user alone.
     """
 
-    __slots__ = ("prefixes", "sessionId", "subscriptions")
+    __slots__ = (
+        "authid",
+        "authmethod",
+        "authrole",
+        "permissions",
+        "prefixes",
+        "sessionId",
+        "subscriptions",
+    )
 
     def __init__(self) -> None:
         self.sessionId = secrets.token_urlsafe(12)
         self.prefixes: dict[str, str] = {}
         self.subscriptions = Subscriptions()
+        self.authid: str | None = None
+        self.authrole: str | None = None
+        self.authmethod: str | None = None
+        self.permissions: Sequence[Rule] = ()
+
+    def authenticated(self, accepted: Accepted) -> None:
+        """For who has authenticated the client: it is this one."""
+        self.authid = accepted.authid
+        self.authrole = accepted.role
+        self.authmethod = accepted.method
+        self.permissions = accepted.permissions
 
 
 class WampConnection(AbstractConnectionDecorator):

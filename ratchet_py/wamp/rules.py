@@ -1,0 +1,134 @@
+"""Who may do what: a rule for names of topics and procedures, and how a list of rules is read."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+__all__ = ["ACTIONS", "Action", "Match", "Rule", "permissions"]
+
+Action: TypeAlias = Literal["call", "subscribe", "publish"]
+"""What a client can ask for. Leaving a topic is always allowed."""
+
+Match: TypeAlias = Literal["exact", "prefix", "wildcard", "glob"]
+"""How a rule's ``uri`` is compared; see :class:`Rule`."""
+
+ACTIONS: frozenset[Action] = frozenset({"call", "subscribe", "publish"})
+"""All there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Allows some actions on some names to some users, or forbids them.
+
+    How ``uri`` is compared with the full name of a topic or procedure, always with case:
+
+    ``exact``
+        They are the same.
+    ``prefix``
+        The name begins with it. End it with a separator, or ``com.shop`` takes ``com.shopping``.
+    ``wildcard``
+        Part for part between dots, where an empty part takes any one that is not empty:
+        ``com..created`` takes ``com.order.created`` (WAMP version 2's own wildcard).
+    ``glob``
+        As file names in a shell: ``*`` takes any run of characters, also of separators and none,
+        ``?`` any one, ``[abc]`` one of these.
+
+    Example:
+        >>> Rule("com.chat.", match="prefix", role="guest", actions={"subscribe"})
+        Rule(uri='com.chat.', match='prefix', actions={'subscribe'}, role='guest')
+        >>> Rule("http://example.com/room/*/log", match="glob").matches(
+        ...     "http://example.com/room/blue/log")
+        True
+
+    Attributes:
+        uri: The name or pattern.
+        match: How it is compared.
+        actions: ``call``, ``subscribe``, ``publish``; all of them unless given.
+        role: Whom it is for; everybody unless given. ``None`` cannot be a client's role where
+            somebody must be authenticated.
+        authid: Likewise, one user.
+        allow: Whether it allows or forbids.
+
+    Raises:
+        ValueError: There is no such action, or no such way to match.
+    """
+
+    uri: str
+    match: Match = "exact"
+    actions: Collection[Action] = field(default=ACTIONS)
+    role: str | None = None
+    authid: str | None = None
+    allow: bool = True
+    _pattern: re.Pattern[str] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.actions, str) or not ACTIONS.issuperset(self.actions):
+            raise ValueError(f"actions are some of {sorted(ACTIONS)}, not {self.actions!r}")
+        if self.match == "wildcard":
+            parts = (re.escape(part) if part else r"[^.]+" for part in self.uri.split("."))
+            object.__setattr__(self, "_pattern", re.compile(r"\.".join(parts)))
+        elif self.match == "glob":
+            object.__setattr__(self, "_pattern", re.compile(fnmatch.translate(self.uri)))
+        elif self.match not in ("exact", "prefix"):
+            raise ValueError(f"there is no match {self.match!r}")
+
+    def __repr__(self) -> str:
+        said = [f"uri={self.uri!r}"]
+        if self.match != "exact":
+            said.append(f"match={self.match!r}")
+        if self.actions != ACTIONS:
+            said.append(f"actions={{{', '.join(repr(each) for each in sorted(self.actions))}}}")
+        said += [
+            f"{name}={getattr(self, name)!r}"
+            for name in ("role", "authid")
+            if getattr(self, name) is not None
+        ]
+        if not self.allow:
+            said.append("allow=False")
+        return f"Rule({', '.join(said)})"
+
+    def matches(self, uri: str) -> bool:
+        """Whether it is about a name."""
+        if self._pattern is not None:
+            return self._pattern.fullmatch(uri) is not None
+        return uri == self.uri if self.match == "exact" else uri.startswith(self.uri)
+
+    def isFor(self, role: str | None, authid: str | None) -> bool:
+        """Whether it is about a user."""
+        return self.role in (None, role) and self.authid in (None, authid)
+
+
+def permissions(rules: Iterable[Rule]) -> dict[str, list[dict[str, object]]]:
+    """Rules as version 1 tells a client its permissions; they bind nobody.
+
+    What version 1 cannot say (wildcards, globs, prefixes of procedures) is left out.
+
+    Example:
+        >>> said = permissions([Rule("com.news", actions={"subscribe"}), Rule("com.add")])
+        >>> said["pubsub"][0]
+        {'uri': 'com.news', 'prefix': False, 'pub': False, 'sub': True}
+        >>> said["rpc"]
+        [{'uri': 'com.add', 'call': True}]
+    """
+    pubsub: list[dict[str, object]] = []
+    rpc: list[dict[str, object]] = []
+    for rule in rules:
+        if rule.match not in ("exact", "prefix"):
+            continue
+        may = {action: rule.allow and action in rule.actions for action in ACTIONS}
+        if rule.actions != {"call"}:
+            pubsub.append(
+                {
+                    "uri": rule.uri,
+                    "prefix": rule.match == "prefix",
+                    "pub": may["publish"],
+                    "sub": may["subscribe"],
+                }
+            )
+        if rule.match == "exact" and "call" in rule.actions:
+            rpc.append({"uri": rule.uri, "call": may["call"]})
+    return {"pubsub": pubsub, "rpc": rpc}
