@@ -53,6 +53,7 @@ class IoConnection(ConnectionRecord):
         "_gate",
         "_pauses",
         "_server",
+        "_socket",
         "_transport",
         "_wantsMore",
         "bufferedAmount",
@@ -67,6 +68,7 @@ class IoConnection(ConnectionRecord):
         self._server = server
         self._gate = Gate(server.app, self)
         self._transport: Any = None
+        self._socket: Any = None
         self._backlog = None
         self._closeTimer = None
         self._closing = False
@@ -90,11 +92,11 @@ class IoConnection(ConnectionRecord):
         corked = self._corked
         if corked is None:
             self._write(data)
-        else:
-            corked.append(data)
-            self.bufferedAmount += len(data)
-            if self.bufferedAmount > CHUNK:
-                self._uncork()
+            return self
+        corked.append(data)
+        self.bufferedAmount = amount = self.bufferedAmount + len(data)
+        if amount > CHUNK:
+            self._uncork()
         return self
 
     def close(self, code: Any = None, reason: str = "") -> None:
@@ -163,6 +165,7 @@ class IoConnection(ConnectionRecord):
                 transport.setTcpNoDelay(True)
         if writesDirectly(transport):
             # Only now is the transport known; the classes differ in how they write, or begin.
+            self._socket = self._transport.getHandle()
             self.__class__ = DirectIoConnection
         elif isinstance(transport, HAProxyProtocolWrapper):
             self.__class__ = ProxiedIoConnection
@@ -179,9 +182,9 @@ class IoConnection(ConnectionRecord):
         except Exception:
             log.failure("a component below the application failed; connection is dropped")
             self.abort()
-        if self._corked:
-            self._uncork()
-        self._corked = None
+        corked, self._corked = self._corked, None
+        if corked:
+            self._writeAll(corked)
 
     def readConnectionLost(self) -> None:
         """The client sends no more: deliver what waits, then close (IHalfCloseableProtocol)."""
@@ -197,7 +200,7 @@ class IoConnection(ConnectionRecord):
     def connectionLost(self, reason: Failure) -> None:
         """The client is gone (IProtocol)."""
         self._closing = True
-        self._transport = None
+        self._transport = self._socket = None
         if self._closeTimer is not None and self._closeTimer.active():
             self._closeTimer.cancel()
         self._corked = None
@@ -239,11 +242,15 @@ class IoConnection(ConnectionRecord):
         pass  # not before the end of the stream
 
     def _uncork(self) -> None:
-        corked, self._corked = self._corked, []
+        corked = self._corked
         if corked:
-            data = corked[0] if len(corked) == 1 else b"".join(corked)
-            self.bufferedAmount -= len(data)
-            self._write(data)
+            self._corked = []
+            self._writeAll(corked)
+
+    def _writeAll(self, corked: list[bytes]) -> None:
+        data = corked[0] if len(corked) == 1 else b"".join(corked)
+        self.bufferedAmount -= len(data)
+        self._write(data)
 
     def _write(self, data: bytes) -> None:
         if self._backlog is not None:
@@ -305,8 +312,9 @@ class IoConnection(ConnectionRecord):
 class DirectIoConnection(IoConnection):
     """Writes to the socket at once while nothing waits, and is told when the rest is out.
 
-    A buffered write of Twisted's costs two changes of the poll set and a turn of the reactor.
-    Only for a transport that :func:`writesDirectly` says yes to.
+    A buffered write of Twisted's costs two changes of the poll set and a turn of the reactor, and
+    its ``writeSomeData`` two calls and a memoryview on the way to the socket's own ``send``. Only
+    for a transport that :func:`writesDirectly` says yes to.
     """
 
     __slots__ = ()
@@ -325,11 +333,13 @@ class DirectIoConnection(IoConnection):
     def _write(self, data: bytes) -> None:
         backlog = self._backlog
         if backlog is None:
-            sent = self._transport.writeSomeData(data)
+            try:
+                sent = self._socket.send(data)
+            except OSError:
+                # The socket is full, or broken: transport.write will report it in a later turn.
+                sent = 0
             if sent == len(data):
                 return
-            if not isinstance(sent, int) or sent < 0:
-                sent = 0  # transport.write will report what there is to report, in a later turn
             backlog = self._startBacklog()
             self._wait(backlog, memoryview(data)[sent:])
             self._transport.registerProducer(self, False)
@@ -371,9 +381,9 @@ class ProxiedIoConnection(IoConnection):
 
 
 def writesDirectly(transport: ITransport) -> bool:
-    """Whether a transport may be written to through ``writeSomeData``.
+    """Whether a transport's socket may be written to past the transport's own buffer.
 
-    By type, never by attribute: TLS and other wrappers forward ``writeSomeData`` to the socket
-    below them, and the bytes would leave in clear.
+    By type, never by attribute: TLS and other wrappers hand out the socket below them, and the
+    bytes would leave in clear.
     """
     return isinstance(transport, tcp.Connection) and not transport.TLS
