@@ -29,9 +29,11 @@ _TOKEN = re.compile(_TOKEN_PATTERN)
 _PROTOCOL = re.compile(rf"{_TOKEN_PATTERN}(?:/{_TOKEN_PATTERN})?")
 
 # RFC 6455 section 9.1. A quoted value must be a token once its quotes and escapes are off.
+# Nothing but single characters is repeated possessively: before Python 3.11.5, Debian's included,
+# a group that is gives matches where there are none (gh-106052).
 _PARAMETER = re.compile(
     rf"[ \t]*+;[ \t]*+({_TOKEN_PATTERN})"
-    rf'(?:[ \t]*+=[ \t]*+(?:({_TOKEN_PATTERN})|"((?:[^"\\]|\\.)*+)"))?+'
+    rf'(?:[ \t]*+=[ \t]*+(?:({_TOKEN_PATTERN})|"([^"\\]*+(?:\\.[^"\\]*+)*)"))?'
 )
 _ESCAPE = re.compile(r"\\(.)")
 _SEPARATOR = re.compile(r"[ \t]*+(?:,[ \t,]*+|$)")
