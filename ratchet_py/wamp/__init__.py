@@ -1,8 +1,16 @@
 r"""WAMP, publish/subscribe and remote calls over WebSocket: ``Ratchet\Wamp``."""
 
 from ratchet_py.errors import CallError, NotAuthorized
+from ratchet_py.wamp.authentication import (
+    Authenticator,
+    AuthStore,
+    CallableAuthStore,
+    StaticAuthStore,
+    User,
+)
 from ratchet_py.wamp.component import Component
 from ratchet_py.wamp.interfaces import WampServerInterface
+from ratchet_py.wamp.rules import Rule
 from ratchet_py.wamp.server_protocol import ServerProtocol
 from ratchet_py.wamp.topic import Topic
 from ratchet_py.wamp.topic_manager import TopicManager
@@ -10,12 +18,18 @@ from ratchet_py.wamp.wamp_connection import WampConnection
 from ratchet_py.wamp.wamp_server import WampServer
 
 __all__ = [
+    "AuthStore",
+    "Authenticator",
     "CallError",
+    "CallableAuthStore",
     "Component",
     "NotAuthorized",
+    "Rule",
     "ServerProtocol",
+    "StaticAuthStore",
     "Topic",
     "TopicManager",
+    "User",
     "WampConnection",
     "WampServer",
     "WampServerInterface",

@@ -122,6 +122,14 @@ class User:
             **options,
         )
 
+    def accepted(self, method: str) -> Accepted:
+        """What is known of a client that has proved to be this user.
+
+        Args:
+            method: How it has.
+        """
+        return Accepted(self.authid, self.role, method, self.permissions, self.extra)
+
 
 class AuthStore(ABC):
     """Knows the users. Both methods may be async or return a Deferred."""
@@ -464,9 +472,7 @@ class Authenticator:
                 outcome = Refused("failed")
             else:
                 if user is not None:
-                    return Accepted(
-                        user.authid, user.role, challenge.method, user.permissions, user.extra
-                    )
+                    return user.accepted(challenge.method)
         await deferLater(clock, self._delay)
         return outcome
 

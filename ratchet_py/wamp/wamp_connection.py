@@ -13,10 +13,10 @@ from ratchet_py.connection import AbstractConnectionDecorator
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import DEFAULT_LIMITS
 from ratchet_py.wamp import curie as curies
+from ratchet_py.wamp.authentication import Accepted, User
 from ratchet_py.wamp.interfaces import CodecInterface
 
 if TYPE_CHECKING:
-    from ratchet_py.wamp.authentication import Accepted
     from ratchet_py.wamp.rules import Rule
     from ratchet_py.wamp.topic import Topic
 
@@ -140,6 +140,10 @@ class WampConnection(AbstractConnectionDecorator):
     ) -> None:
         super().__init__(conn)
         session = WampSession()
+        # Nobody sets it where there is no HTTP below.
+        user = getattr(getattr(conn, "httpRequest", None), "user", None)
+        if isinstance(user, User):
+            session.authenticated(user.accepted("http"))
         # In a slot because it is read for each message; in the record for the other layers.
         self.record.WAMP = session
         put = object.__setattr__

@@ -6,10 +6,12 @@ from typing import Literal
 
 from ratchet_py.broker.interfaces import BrokerInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.wamp.authentication import Authenticator, AuthSource
 from ratchet_py.wamp.interfaces import WampServerInterface
 from ratchet_py.wamp.server_protocol import ServerProtocol
 from ratchet_py.wamp.topic import Topic
 from ratchet_py.wamp.topic_manager import TopicManager
+from ratchet_py.wamp.wamp_cra import WampCra
 
 __all__ = ["WampServer"]
 
@@ -31,8 +33,12 @@ class WampServer(ServerProtocol):
         broker: What carries broadcasts; without one, they stay in this process. A broker serves
             one WampServer.
         curie: How CURIEs are expanded; see :class:`~ratchet_py.wamp.ServerProtocol`.
+        auth: Who may come in: an :class:`~ratchet_py.wamp.Authenticator`, or the users for one.
+            The application hears only of clients that are authenticated, or anonymous where that
+            is allowed. Without it everybody comes in.
 
     Attributes:
+        authenticator: Decides who comes in, or None.
         topicManager: The topics and who has subscribed to them.
     """
 
@@ -42,9 +48,14 @@ class WampServer(ServerProtocol):
         limits: Limits = DEFAULT_LIMITS,
         broker: BrokerInterface | None = None,
         curie: Literal["auto", "spec", "ratchet"] = "auto",
+        auth: AuthSource | None = None,
     ) -> None:
         self.topicManager = TopicManager(app, limits, broker)
-        super().__init__(self.topicManager, limits, curie)
+        self.authenticator = None if auth is None else Authenticator.of(auth)
+        component: WampServerInterface = self.topicManager
+        if self.authenticator is not None:
+            component = WampCra(component, self.authenticator)
+        super().__init__(component, limits, curie)
 
     def topic(self, name: str) -> Topic:
         """A topic, for code that has no client in hand: a timer, a push from elsewhere.
