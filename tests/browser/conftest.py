@@ -16,7 +16,6 @@ _js = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_js)
 
 node = _js.node
-autobahnJs = _js.autobahnJs
 
 
 @pytest.fixture(scope="session")

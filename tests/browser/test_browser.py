@@ -9,7 +9,3 @@ HERE = Path(__file__).parent
 
 def test_demo(node, chromium):
     node.test(HERE / "demo.test.mjs", RATCHET_CHROMIUM=chromium)
-
-
-def test_autobahn_js(node, chromium, autobahnJs):
-    node.test(HERE / "autobahn.test.mjs", RATCHET_CHROMIUM=chromium, RATCHET_AUTOBAHN_JS=autobahnJs)

@@ -76,12 +76,3 @@ def node():
     if not (JS / "node_modules").is_dir():
         missing("npm ci has not been run in tests/js")
     return Node(program)
-
-
-@pytest.fixture(scope="session")
-def autobahnJs():
-    """AutobahnJS 0.8.2: no package registry has it, so it is wanted only where it is named."""
-    path = os.environ.get("RATCHET_AUTOBAHN_JS")
-    if not path:
-        pytest.skip("RATCHET_AUTOBAHN_JS does not name the autobahn.js of release 0.8.2")
-    return path

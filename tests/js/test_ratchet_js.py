@@ -22,7 +22,3 @@ def test_types(node):
 
 def test_npm_package_wamp1_and_ratchet_py(node):
     node.test(HERE / "wamp1.test.mjs")
-
-
-def test_autobahn_js_and_ratchet_py(node, autobahnJs):
-    node.test(HERE / "autobahn.test.mjs", RATCHET_AUTOBAHN_JS=autobahnJs)
