@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from twisted.logger import LogEvent, LogLevel, eventAsText, globalLogBeginner, globalLogPublisher
+from twisted.logger import (
+    ILogObserver,
+    LogEvent,
+    LogLevel,
+    eventAsText,
+    globalLogBeginner,
+    globalLogPublisher,
+)
+from zope.interface import provider
 
 __all__ = ["showWarnings"]
 
@@ -20,6 +28,7 @@ def showWarnings() -> None:
     globalLogPublisher.addObserver(_show)
 
 
+@provider(ILogObserver)
 def _show(event: LogEvent) -> None:
     # Its own temporary observer is how the beginner knows it, and there is no other way to ask.
     if event.get("log_level") in _SHOWN and globalLogBeginner._temporaryObserver is not None:

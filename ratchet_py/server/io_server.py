@@ -128,18 +128,8 @@ class IoServer(Factory):
         Returns:
             A Deferred that fires when the last one is gone, after ``closeTimeout`` at the latest.
         """
-        for conn in tuple(self.connections):
-            try:
-                (conn.outermost or conn).close(GOING_AWAY, "server is shutting down")
-            except Exception:
-                # A wrapper of the application's, perhaps. The others are closed all the same.
-                log.failure("a connection could not be closed; it is dropped")
-                conn.abort()
-        closing: list[Deferred[Any]] = [self._stopListening()]
-        if self.connections:
-            closing.append(Deferred())
-            self._whenEmpty.append(closing[-1])
-        return DeferredList(closing).addCallback(lambda _: None)
+        # In this order, because a client that is told goodbye may knock again at once.
+        return self._stopListening().addCallback(lambda _: self._closeAll())
 
     def abort(self) -> None:
         """Drop every client now."""
@@ -157,6 +147,20 @@ class IoServer(Factory):
             waiting, self._whenEmpty = self._whenEmpty, []
             for deferred in waiting:
                 deferred.callback(None)
+
+    def _closeAll(self) -> Deferred[None] | None:
+        for conn in tuple(self.connections):
+            try:
+                (conn.outermost or conn).close(GOING_AWAY, "server is shutting down")
+            except Exception:
+                # A wrapper of the application's, perhaps. The others are closed all the same.
+                log.failure("a connection could not be closed; it is dropped")
+                conn.abort()
+        if not self.connections:
+            return None
+        empty: Deferred[None] = Deferred()
+        self._whenEmpty.append(empty)
+        return empty
 
     def _open(self, endpoint: str) -> Deferred[IListeningPort]:
         listening: Deferred[IListeningPort] = serverFromString(self.loop, endpoint).listen(self)

@@ -1,0 +1,275 @@
+"""The App section: what it listens on, and how a process says goodbye."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone
+from twisted.internet.protocol import ProcessProtocol
+
+from ratchet_py import App
+from ratchet_py.limits import Limits
+from tests.integration.conftest import Echo, Served
+from tests.integration.wire import CLOSE, patient, text
+
+ROOT = Path(__file__).parent.parent.parent
+
+PROGRAM = """
+from twisted.internet import reactor
+from ratchet_py import App, Limits
+from ratchet_py.server import EchoServer
+
+app = App("localhost", 0, limits=Limits(closeTimeout={closeTimeout}))
+app.route("/", EchoServer())
+reactor.callWhenRunning(
+    lambda: print("port", app.server.ports[0].getHost().port if app.server.ports else 0, flush=True)
+)
+app.run()
+print("run has returned", flush=True)
+"""
+
+
+TWISTD = "from twisted.scripts.twistd import run; run()"
+TWIST = "from twisted.application.twist._twist import Twist; Twist.main()"
+
+
+class Process(ProcessProtocol):
+    """A server in a process of its own.
+
+    Attributes:
+        output: What it has said, on both streams.
+        status: Its exit status; negative if a signal has ended it.
+    """
+
+    def __init__(self):
+        self.output = ""
+        self.status = None
+        self._waiting = []
+
+    def childDataReceived(self, fd, data):
+        self.output += data.decode()
+        self._wake()
+
+    def processEnded(self, reason):
+        self.status = 0
+        if not reason.check(ProcessDone):
+            self.status = -reason.value.signal if reason.value.signal else reason.value.exitCode
+        self._wake()
+
+    def send(self, signum):
+        self.transport.signalProcess(signum)
+
+    async def said(self, pattern):
+        while (found := re.search(pattern, self.output)) is None:
+            assert self.status is None, f"{self.status}: {self.output}"
+            await self._more(pattern)
+        return found
+
+    async def end(self):
+        while self.status is None:
+            await self._more("its end")
+        return self.status
+
+    def _wake(self):
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.callback(None)
+
+    async def _more(self, what):
+        self._waiting.append(Deferred())
+        await patient(self._waiting[-1], f"{what}; it has said {self.output}")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """``await start("python")`` gives a process that serves, and a way to connect to it."""
+    started = []
+
+    async def start(how="python", closeTimeout=5):
+        from twisted.internet import reactor
+
+        script = tmp_path / "server.py"
+        script.write_text(PROGRAM.format(closeTimeout=closeTimeout), encoding="utf-8")
+        command = {
+            "python": [str(script)],
+            "twistd": ["-c", TWISTD, "--nodaemon", "--pidfile=", "ratchet"],
+            "twist": ["-c", TWIST, "--log-format=text", "ratchet"],
+        }[how]
+        if how != "python":
+            command += ["--app", f"{script}:app", "--listen", "tcp:0:interface=127.0.0.1"]
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        process = Process()
+        reactor.spawnProcess(
+            process,
+            sys.executable,
+            [sys.executable, *command],
+            {**os.environ, "PYTHONPATH": path},
+            str(tmp_path),
+        )
+        started.append(process)
+        pattern = r"port (\d+)" if how == "python" else r"serves http://127.0.0.1:(\d+)/"
+        port = int((await process.said(pattern))[1])
+        return process, Remote(port)
+
+    yield start
+    for process in started:
+        if process.status is None:
+            process.send("KILL")
+            pytest_twisted.blockon(Deferred.fromCoroutine(process.end()))
+
+
+class Remote(Served):
+    """A server elsewhere."""
+
+    def __init__(self, port):
+        self.port = port
+        self._clients = []
+
+
+# The process ends by itself, or as Twisted lets it: with the signal.
+ENDS = {
+    "python": {"TERM": 0, "INT": 0},
+    "twistd": {"TERM": -signal.SIGTERM, "INT": -signal.SIGINT},
+    "twist": {"TERM": -signal.SIGTERM, "INT": -signal.SIGINT},
+}
+
+
+@pytest.mark.parametrize("signum", ["TERM", "INT"])
+@pytest.mark.parametrize("how", ENDS)
+@pytest_twisted.ensureDeferred
+async def test_a_signal_closes_every_connection_with_1001(start, how, signum):
+    process, remote = await start(how)
+    clients = [await remote.open() for _ in range(3)]
+    process.send(signum)
+    for client in clients:
+        assert await client.closing(1001)
+    assert await process.end() == ENDS[how][signum]
+    assert "Traceback" not in process.output
+    if how == "python":
+        assert "run has returned" in process.output
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_signal_without_clients(start):
+    process, _ = await start()
+    process.send("TERM")
+    assert await process.end() == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_does_not_answer_is_dropped_at_the_deadline(start):
+    process, remote = await start(closeTimeout=0.1)
+    client = await remote.open()
+    handshaking = await remote.client(b"GET / HT")
+    process.send("TERM")
+    assert (await client.frame()).opcode == CLOSE
+    await client.gone()
+    await handshaking.gone()
+    assert await process.end() == 0
+    assert "Traceback" not in process.output
+
+
+@pytest.mark.parametrize(
+    "signums", [("TERM", "TERM"), ("INT", "INT"), ("TERM", "INT")], ids="-".join
+)
+@pytest.mark.parametrize("how", ENDS)
+@pytest_twisted.ensureDeferred
+async def test_a_second_signal_cuts_the_wait_short(start, how, signums):
+    process, remote = await start(how, closeTimeout=3600)
+    client = await remote.open()
+    process.send(signums[0])
+    assert (await client.frame()).opcode == CLOSE
+    before = len(process.output.splitlines())
+    process.send(signums[1])
+    await client.gone()
+    status = await process.end()
+    assert status == ENDS[how][signums[0]]
+    assert "Traceback" not in process.output
+    if how == "python":
+        said = process.output.splitlines()[before:]
+        assert said[-1] == "run has returned"
+        assert len(said) == 2, said
+
+
+@pytest_twisted.ensureDeferred
+async def test_while_it_closes_nobody_new_is_let_in(start):
+    process, remote = await start(closeTimeout=3600)
+    client = await remote.open()
+    process.send("TERM")
+    assert (await client.frame()).opcode == CLOSE
+    with pytest.raises(Exception, match="refused"):
+        await remote.client()
+    client.reset()
+    assert await process.end() == 0
+
+
+# -- in this process -------------------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+async def test_close_takes_leave_of_everybody(serve, echo):
+    served = await serve(echo, limits=Limits(closeTimeout=60))
+    clients = [await served.open() for _ in range(3)]
+    closing = served.app.close()
+    assert not closing.called
+    for client in clients:
+        # What an application has to say in the meantime is not said, and not heard.
+        client.send(text("too late"))
+        assert await client.closing(1001)
+    await closing
+    assert echo.events == ["open"] * 3 + ["close"] * 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_listens_on_this_machine_alone(echo):
+    from twisted.internet import reactor
+
+    app = App(port=0, reactor=reactor)
+    app.route("/", echo)
+    ports = await app.listen()
+    assert [port.getHost().host for port in ports] == ["127.0.0.1"]
+    await app.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_second_app_can_start(echo):
+    """In PHP the Flash policy port keeps it from starting."""
+    from twisted.internet import reactor
+
+    apps = [App("localhost", 0, reactor=reactor) for _ in range(2)]
+    for app in apps:
+        app.route("/", echo)
+        assert len(await app.listen()) == 1
+        assert app.flashServer is None
+    for app in apps:
+        await app.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_flash_policy_if_it_is_asked_for(echo):
+    from twisted.internet import reactor
+
+    app = App("localhost", 0, reactor=reactor, flashPolicyPort=0)
+    app.route("/", Echo())
+    await app.listen()
+    flash = Served(app, app.flashServer.ports)
+    client = await flash.client(b"<policy-file-request/>\0")
+    await client.gone()
+    assert b"<cross-domain-policy>" in bytes(client._data)
+    assert b'domain="localhost"' in bytes(client._data)
+    await app.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_keep_alive_is_on(serve, echo):
+    served = await serve(echo)
+    await served.open()
+    (route,) = served.app.routes
+    assert route.controller.component._keepAlive._loop.running
