@@ -2,7 +2,7 @@ r"""The facade: a server in three lines, as in ``Ratchet\App``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from ratchet_py.broker.interfaces import BrokerInterface
 from ratchet_py.http.http_server import HttpServer
 from ratchet_py.http.interfaces import HttpServerInterface
 from ratchet_py.http.origin_check import SAME_HOST, OriginCheck
+from ratchet_py.http.request import Request
 from ratchet_py.http.router import Route, RouteCollection, Router
 from ratchet_py.interfaces import MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
@@ -25,6 +26,7 @@ from ratchet_py.server.console_log import showWarnings
 from ratchet_py.server.flash_policy import FlashPolicy
 from ratchet_py.server.io_server import BACKLOG, IoServer
 from ratchet_py.server.shutdown import closeOnShutdown
+from ratchet_py.wamp.authentication import AuthSource
 from ratchet_py.wamp.interfaces import WampServerInterface
 from ratchet_py.wamp.topic import Topic
 from ratchet_py.wamp.wamp_server import WampServer
@@ -59,6 +61,8 @@ class App:
         broker: Carries topics beyond this process, those of each route apart from the others'; if
             none is given they stay in this process.
         flashPolicyPort: Where to serve the Flash policy file; nowhere if not given.
+        authenticate: Called with each request of a WebSocket client before it is answered, and lets
+            it in or not; see :class:`~ratchet_py.websocket.WsServer`. A route may have its own.
 
     Attributes:
         routes: The routes, in the order in which they are tried.
@@ -78,6 +82,7 @@ class App:
         limits: Limits = DEFAULT_LIMITS,
         broker: BrokerInterface | None = None,
         flashPolicyPort: int | None = None,
+        authenticate: Callable[[Request], object] | None = None,
     ) -> None:
         self.httpHost = httpHost
         self.port = port
@@ -87,6 +92,7 @@ class App:
         self.flashServer: IoServer | None = None
         self._broker = broker
         self._flashPolicyPort = flashPolicyPort
+        self._authenticate = authenticate
         self._policy = FlashPolicy()
         self._routeNumbers = count(1)
         self.server = IoServer(HttpServer(Router(self.routes), limits), reactor, limits)
@@ -107,6 +113,9 @@ class App:
         controller: Any,
         allowedOrigins: Iterable[str] = (),
         httpHost: str | None = None,
+        *,
+        authenticate: Callable[[Request], object] | None = None,
+        auth: AuthSource | None = None,
     ) -> Any:
         """Serve something at a path.
 
@@ -119,21 +128,30 @@ class App:
                 everybody, also for clients that are no browsers and send no origin. If empty, the
                 host alone. An ``IResource`` is never checked: it serves the pages.
             httpHost: A host for this route alone.
+            authenticate: As the App's own, for this route alone.
+            auth: For a ``WampServerInterface``: who may come in, as
+                :class:`~ratchet_py.wamp.WampServer` takes it.
 
         Returns:
             What was built around the controller.
 
         Raises:
-            TypeError: The controller is of no known kind.
+            TypeError: The controller is of no known kind, or of one that cannot take
+                ``authenticate`` or ``auth``: a ``WsServer`` of your own has them itself.
         """
         if isinstance(controller, type):
             controller = controller()
         host = self.httpHost if httpHost is None else httpHost
         decorated = controller
-        if IResource.providedBy(controller):
+        isResource = IResource.providedBy(controller)
+        if authenticate is not None and (isResource or isinstance(controller, HttpServerInterface)):
+            raise TypeError(f"{type(controller).__name__} takes no authenticate")
+        if auth is not None and not isinstance(controller, WampServerInterface):
+            raise TypeError(f"{type(controller).__name__} takes no auth")
+        if isResource:
             allowedOrigins = ["*"]
         else:
-            decorated = self._decorate(path, controller)
+            decorated = self._decorate(path, controller, authenticate, auth)
         origins = list(allowedOrigins) or [SAME_HOST if host is None else host]
         if "*" not in origins:
             decorated = OriginCheck(decorated, origins)
@@ -236,15 +254,20 @@ class App:
         finally:
             App._marked = before
 
-    def _decorate(self, path: str, controller: Any) -> HttpServerInterface:
+    def _decorate(
+        self,
+        path: str,
+        controller: Any,
+        authenticate: Callable[[Request], object] | None,
+        auth: AuthSource | None,
+    ) -> HttpServerInterface:
         if isinstance(controller, HttpServerInterface):
             if isinstance(controller, WsServer) and isinstance(controller.delegate, WampServer):
                 self._wampServers[path] = controller.delegate
             return controller
         if isinstance(controller, WampServerInterface):
             broker = None if self._broker is None else self._broker.scoped(path)
-            controller = WampServer(controller, limits=self.limits, broker=broker)
-            self._wampServers[path] = controller
+            controller = WampServer(controller, limits=self.limits, broker=broker, auth=auth)
         elif not isinstance(controller, (MessageComponentInterface, WsMessageComponentInterface)):
             raise TypeError(f"{type(controller).__name__} is nothing that a route can serve")
         if not isinstance(controller, WsServerInterface):
@@ -253,7 +276,9 @@ class App:
                 "unless setStrictSubProtocolCheck(False) is called on what route() returns",
                 path=path,
             )
-        server = WsServer(controller, self.limits)
+        if isinstance(controller, WampServer):
+            self._wampServers[path] = controller
+        server = WsServer(controller, self.limits, authenticate=authenticate or self._authenticate)
         server.enableKeepAlive(interval=self.limits.keepAlive)
         return server
 

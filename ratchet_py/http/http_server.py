@@ -34,9 +34,20 @@ class _Exchange:
         again: Set when the component has handed the connection back: the bytes of the next request.
         reused: Whether a request was served on this connection before.
         refused: Nothing that arrives matters any more.
+        watched: Whether reading goes on while ``onOpen`` waits.
     """
 
-    __slots__ = ("again", "gate", "held", "parser", "refused", "request", "reused", "timer")
+    __slots__ = (
+        "again",
+        "gate",
+        "held",
+        "parser",
+        "refused",
+        "request",
+        "reused",
+        "timer",
+        "watched",
+    )
 
     def __init__(self) -> None:
         self.parser: RequestParser | None = None
@@ -47,6 +58,7 @@ class _Exchange:
         self.again: bytes | None = None
         self.reused = False
         self.refused = False
+        self.watched = False
 
     def stopTimer(self) -> None:
         """Stop waiting for the head."""
@@ -111,6 +123,7 @@ class HttpServer(MessageComponentInterface):
             self._receive(conn, exchange, msg)
         elif not exchange.refused:
             exchange.held.append(msg)
+            self._unwatch(conn, exchange)
         return None
 
     def onClose(self, conn: ConnectionInterface) -> object:
@@ -121,6 +134,8 @@ class HttpServer(MessageComponentInterface):
         exchange.stopTimer()
         if exchange.gate is not None:
             exchange.gate.close()
+            if exchange.request is not None and exchange.request.whenGone is not None:
+                exchange.request.whenGone()
         return None
 
     def onError(self, conn: ConnectionInterface, exc: Exception) -> object:
@@ -190,11 +205,24 @@ class HttpServer(MessageComponentInterface):
             exchange.gate = Gate(self.component, conn)
             pending = exchange.gate.open(self._openComponent, exchange)
             if pending is not None:
+                self._watch(conn, exchange, request)
                 pending.addCallback(lambda _: self._proceed(conn, exchange))
                 return
             data = self._settle(conn, exchange)
 
+    def _watch(self, conn: ConnectionInterface, exchange: _Exchange, request: Request) -> None:
+        # The gate has paused reading, but that a client goes is seen only by reading.
+        if request.whenGone is not None:
+            exchange.watched = True
+            conn.resumeReading()
+
+    def _unwatch(self, conn: ConnectionInterface, exchange: _Exchange) -> None:
+        if exchange.watched:
+            exchange.watched = False
+            conn.pauseReading()
+
     def _proceed(self, conn: ConnectionInterface, exchange: _Exchange) -> None:
+        self._unwatch(conn, exchange)
         self._receive(conn, exchange, self._settle(conn, exchange))
 
     def _openComponent(self, conn: ConnectionInterface, exchange: _Exchange) -> object:

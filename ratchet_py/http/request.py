@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 __all__ = ["Headers", "Request", "Uri", "splitAuthority"]
@@ -167,6 +168,10 @@ class Request:
             connection open: called later with the bytes received beyond this request, it gives the
             connection back to ``HttpServer`` for another request. The component gets its
             ``onClose`` then. Not to be called after ``onClose``.
+        whenGone: For a component that lets its ``onOpen`` wait: a function that it sets, and that
+            ``HttpServer`` calls if the client goes meanwhile; ``onClose`` follows only when
+            ``onOpen`` has finished.
+        user: What the ``authenticate`` hook of ``WsServer`` has returned; None without one.
     """
 
     __slots__ = (
@@ -177,9 +182,13 @@ class Request:
         "nextRequest",
         "remoteAddress",
         "scriptName",
+        "user",
+        "whenGone",
     )
 
     nextRequest: Callable[[bytes], None] | None
+    whenGone: Callable[[], object] | None
+    user: Any
 
     def __init__(self, head: bytes, remoteAddress: str = "") -> None:
         """Keep a head.
@@ -196,6 +205,8 @@ class Request:
         self.remoteAddress = remoteAddress
         self.scriptName = ""
         self.nextRequest = None
+        self.whenGone = None
+        self.user = None
 
     @property
     def head(self) -> bytes:
@@ -287,7 +298,7 @@ class Request:
 
         ``query`` is kept, for it may have been written to.
         """
-        self._headers = self._cookies = self.nextRequest = None
+        self._headers = self._cookies = self.nextRequest = self.whenGone = None
         if not self._query:
             self._query = None
 

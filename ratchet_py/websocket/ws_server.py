@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ratchet_py.dispatch import toDeferred
 from ratchet_py.errors import HttpError, ProtocolError
 from ratchet_py.http.interfaces import HttpServerInterface
 from ratchet_py.http.request import Request
@@ -14,7 +20,7 @@ from ratchet_py.interfaces import MessageComponentInterface as DataComponentInte
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.rfc6455.close_code import CloseCode
 from ratchet_py.rfc6455.frame import OP_CLOSE, OP_PING, Frame
-from ratchet_py.rfc6455.handshake import ServerNegotiator
+from ratchet_py.rfc6455.handshake import Handshake, ServerNegotiator
 from ratchet_py.rfc6455.message import Message
 from ratchet_py.rfc6455.permessage_deflate import PerMessageDeflateOptions
 from ratchet_py.websocket.framer import Framer
@@ -23,6 +29,42 @@ from ratchet_py.websocket.keep_alive import KeepAlive
 from ratchet_py.websocket.ws_connection import WebSocket, WsConnection
 
 __all__ = ["WsServer"]
+
+
+log = Logger()
+
+
+class _Waiting:
+    """The ``authenticate`` of one client, which takes its time."""
+
+    __slots__ = ("_pending", "isGone")
+
+    def __init__(self, pending: Deferred[Any]) -> None:
+        self._pending = pending
+        self.isGone = False
+
+    def cancel(self) -> None:
+        """The client is gone."""
+        self.isGone = True
+        self._pending.cancel()
+
+    def failed(self, failure: Failure) -> None:
+        """It has failed, perhaps because it was cancelled."""
+        if not self.isGone:
+            raise _refusal(failure)
+
+
+def _admitted(user: object) -> object:
+    if user is None or user:
+        return user
+    raise HttpError(403, "not allowed")
+
+
+def _refusal(failure: Failure) -> HttpError:
+    if isinstance(failure.value, HttpError):
+        return failure.value
+    log.failure("authenticate has failed; the client gets a 500", failure)
+    return HttpError(500, "internal server error")
 
 
 class WsServer(HttpServerInterface):
@@ -41,6 +83,12 @@ class WsServer(HttpServerInterface):
         slowConsumers: What happens to a client that has more than ``sendBuffer`` waiting when it is
             sent a message: ``"close"`` it with 1013, or ``"drop"`` that message.
         poweredBy: Whether the answer to a handshake names this library.
+        authenticate: Called with the :class:`~ratchet_py.http.Request` of a handshake that is sound
+            otherwise, before it is answered; may be async. What it returns is
+            ``conn.httpRequest.user``. It refuses by raising :class:`~ratchet_py.errors.HttpError`,
+            401 or 403 say; what is false but not None is a 403. If it fails: 500. The component
+            never hears of who is refused, or leaves while this waits; then the Deferred that waits
+            is cancelled.
 
     Raises:
         TypeError: The component takes no messages.
@@ -60,6 +108,7 @@ class WsServer(HttpServerInterface):
         compression: PerMessageDeflateOptions | None = PerMessageDeflateOptions(),  # noqa: B008
         slowConsumers: Literal["close", "drop"] = "close",
         poweredBy: bool = True,
+        authenticate: Callable[[Request], object] | None = None,
     ) -> None:
         if not isinstance(component, (DataComponentInterface, MessageComponentInterface)):
             raise TypeError(f"{type(component).__name__} is no MessageComponentInterface")
@@ -74,6 +123,7 @@ class WsServer(HttpServerInterface):
         )
         self._slowConsumers = slowConsumers
         self._poweredBy = poweredBy
+        self._authenticate = authenticate
         self._websockets: dict[ConnectionInterface, WebSocket] = {}
         self._keepAlive: KeepAlive | None = None
 
@@ -110,6 +160,37 @@ class WsServer(HttpServerInterface):
             HttpError: It must not; nothing has been sent.
         """
         handshake = self._negotiator.handshake(request.method, request.version, request.headers)
+        if self._authenticate is None:
+            return self._upgrade(conn, handshake)
+        try:
+            user = self._authenticate(request)
+        except Exception as exc:
+            raise _refusal(Failure(exc)) from None
+        pending = toDeferred(user)
+        if pending is None:
+            request.user = _admitted(user)
+            return self._upgrade(conn, handshake)
+        waiting = _Waiting(pending)
+        request.whenGone = waiting.cancel
+        return pending.addCallbacks(_admitted, waiting.failed).addCallback(
+            self._admit, conn, request, handshake, waiting
+        )
+
+    def _admit(
+        self,
+        user: object,
+        conn: ConnectionInterface,
+        request: Request,
+        handshake: Handshake,
+        waiting: _Waiting,
+    ) -> object:
+        if waiting.isGone:
+            return None
+        request.whenGone = None
+        request.user = user
+        return self._upgrade(conn, handshake)
+
+    def _upgrade(self, conn: ConnectionInterface, handshake: Handshake) -> object:
         conn.send(response(101, handshake.headers, poweredBy=self._poweredBy))
         websocket = WebSocket(self, conn, handshake.subProtocol, handshake.extension)
         self._websockets[conn] = websocket
