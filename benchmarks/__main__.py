@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.peers import PEERS, ROOT, named
-from benchmarks.scenarios import SCENARIOS, Settings
+from benchmarks.scenarios import SCENARIOS, Settings, selected
 from benchmarks.session import Session
 
 DOCS = ROOT / "docs" / "performance"
@@ -25,10 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
         settings = Settings.quick()
     if options.rounds:
         settings = dataclasses.replace(settings, rounds=options.rounds)
-    wanted = options.scenarios or [scenario.key for scenario in SCENARIOS]
     session = Session(
         named(options.peers or [peer.name for peer in PEERS]),
-        [scenario for scenario in SCENARIOS if scenario.key in wanted],
+        selected(options.scenarios),
         settings,
         extras=not options.scenarios,
         say=_progress,

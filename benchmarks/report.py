@@ -138,7 +138,7 @@ class Summary:
 
     def closing(self, withTopics: bool) -> Spread | None:
         """Microseconds to close a connection."""
-        found = self.results["closing"]
+        found = [one for one in self.results["closing"] if one["peer"] == OURS]
         return Spread.of(one["cpu"] * 1e6 for one in found if bool(one["topics"]) is withTopics)
 
     def layer(self) -> Spread | None:
@@ -176,17 +176,18 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([first.ljust(widths[0]), *padded]).rstrip()
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits of it."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _spread(spread: Spread | None, unit: str = "") -> str:
-    if spread is None:
+def spread(found: Spread | None, unit: str = "") -> str:
+    """The middle, and from where to where."""
+    if found is None:
         return "-"
-    low, high = _number(spread.low), _number(spread.high)
-    return f"{_number(spread.middle)}{unit} ({low} to {high})"
+    return f"{number(found.middle)}{unit} ({number(found.low)} to {number(found.high)})"
 
 
 def costs(summary: Summary) -> str:
@@ -198,7 +199,7 @@ def costs(summary: Summary) -> str:
         for key in keys:
             cost = summary.cpu(key, peer)
             waiting = cost and summary.middle(key, peer, _busy) < BUSY
-            cells.append(f"{_number(cost.middle)}{'*' if waiting else ''}" if cost else "-")
+            cells.append(f"{number(cost.middle)}{'*' if waiting else ''}" if cost else "-")
         rows.append([summary.title(peer), *cells])
     return table(["us of server CPU", *keys], rows)
 
@@ -207,7 +208,7 @@ def ratios(summary: Summary) -> str:
     """How many times as fast as the reference."""
     keys = [key for key in summary.scenarios() if summary.runs(key, REFERENCE)]
     rows = [
-        [summary.title(peer), *(_spread(summary.ratio(key, peer)) for key in keys)]
+        [summary.title(peer), *(spread(summary.ratio(key, peer)) for key in keys)]
         for peer in summary.peers
         if any(summary.runs(key, peer) for key in keys)
     ]
@@ -240,7 +241,7 @@ def latencies(summary: Summary) -> str:
             summary.title(peer),
             *(
                 " / ".join(
-                    _number(summary.middle(key, peer, lambda run, p=p: run[p] * 1e3))  # type: ignore[misc]
+                    number(summary.middle(key, peer, lambda run, p=p: run[p] * 1e3))  # type: ignore[misc]
                     for p in ("p50", "p99")
                 )
                 if summary.runs(key, peer)
@@ -277,7 +278,7 @@ def generator(summary: Summary) -> str:
         busy = {peer: summary.middle(key, peer, _busy) for peer in servers}
         ours = f"{busy[OURS]:.0%}" if OURS in busy else "-"
         least = min(busy, key=lambda peer: busy[peer])
-        rows.append([key, _number(own), f"{1e6 / own:,.0f}", ours, f"{busy[least]:.0%}", least])
+        rows.append([key, number(own), f"{1e6 / own:,.0f}", ours, f"{busy[least]:.0%}", least])
     header = ["generator", "us a message", "limit a second", "we at work", "least at work", "who"]
     return table(header, rows)
 
@@ -295,13 +296,13 @@ def goals(summary: Summary) -> str:
         if found is not None:
             reached = found.middle >= wanted
             of = f" of {reference}'s {other}" if other else ""
-            row(TITLES[key], f"{wanted} x{of}", found, _spread(found, " x"), reached)
+            row(TITLES[key], f"{wanted} x{of}", found, spread(found, " x"), reached)
 
     def most(work: str, unit: str, wanted: float, found: Spread | None, scale: float = 1) -> None:
         if found is not None:
             scaled = Spread(found.middle / scale, found.low / scale, found.high / scale)
             reached = scaled.middle <= wanted
-            row(work, f"at most {wanted} {unit}", found, _spread(scaled, f" {unit}"), reached)
+            row(work, f"at most {wanted} {unit}", found, spread(scaled, f" {unit}"), reached)
 
     ratio("echo", 3.6)
     ratio("echo-16", 9)
@@ -315,7 +316,7 @@ def goals(summary: Summary) -> str:
     most("one more pass-through component", "us", 0.25, summary.layer())
     bare, full = summary.closing(False), summary.closing(True)
     if bare and full:
-        shown = f"{_spread(full, ' us')}; {_spread(bare, ' us')} with none"
+        shown = f"{spread(full, ' us')}; {spread(bare, ' us')} with none"
         reached = full.low <= bare.high * 1.1
         topics = summary.results["settings"]["topics"]
         row(f"close, {topics:,} topics elsewhere", "the same as with none", full, shown, reached)
@@ -446,7 +447,7 @@ def _chart(summary: Summary, label: str, values: dict[str, float]) -> str:
             f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">'
             f"{escape(summary.title(peer))}</text>",
             f'<rect class="{kind}" x="{left}" y="{y}" width="{max(length, 1):.1f}" height="18"/>',
-            f'<text x="{left + length + 6:.1f}" y="{y + 14}">{_number(values[peer])}</text>',
+            f'<text x="{left + length + 6:.1f}" y="{y + 14}">{number(values[peer])}</text>',
         ]
     return "\n".join([*parts, "</svg>\n"])
 

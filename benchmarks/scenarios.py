@@ -120,7 +120,7 @@ def _publish(server: Server, settings: Settings) -> Load:
     length = SMALL - len(_text([8, TOPIC, ""]))
     events = [wire.text(length, seed) for seed in range(POOL)]
     script = [
-        (_say([7, TOPIC, event]), wire.plain(wire.TEXT, _text([8, TOPIC, event])))
+        (say([7, TOPIC, event]), wire.plain(wire.TEXT, _text([8, TOPIC, event])))
         for event in events
     ]
     return Broadcast(clients, script)
@@ -132,7 +132,7 @@ def _call(server: Server, settings: Settings) -> Load:
     for seed in range(POOL):
         id, argument = wire.text(8, seed), wire.text(16, seed)
         answer = wire.plain(wire.TEXT, _text([3, id, [argument]]))
-        pairs.append((_say([2, id, PROCEDURE, argument]), answer))
+        pairs.append((say([2, id, PROCEDURE, argument]), answer))
     scripts = [pairs[at % POOL :] + pairs[: at % POOL] for at in range(len(clients))]
     return Ask(clients, scripts)
 
@@ -155,6 +155,12 @@ SCENARIOS = [
     Scenario("publish", "WAMP publish to 1,000", "wamp", "delivery", _publish),
     Scenario("call", "WAMP call and result", "wamp", "call", _call),
 ]  # fmt: skip
+
+
+def selected(keys: Sequence[str] | None) -> list[Scenario]:
+    """Scenarios by their keys; all, if none are named."""
+    return [scenario for scenario in SCENARIOS if not keys or scenario.key in keys]
+
 
 # The same load for two stacks, to see what a layer costs.
 LAYERED = Scenario(
@@ -239,7 +245,7 @@ def _broadcastToAll(server: Server, clients: list[Client]) -> float:
     """Seconds of the server's CPU for each delivery."""
     event = wire.text(32, 0)
     load = Broadcast(
-        clients, [(_say([7, TOPIC, event]), wire.plain(wire.TEXT, _text([8, TOPIC, event])))]
+        clients, [(say([7, TOPIC, event]), wire.plain(wire.TEXT, _text([8, TOPIC, event])))]
     )
     load.run(0.0)
     before = server.usage()
@@ -289,13 +295,13 @@ def subscribe(clients: Sequence[Client], topics: Callable[[int], list[str]]) -> 
         # What the server is to read at a time stays below what a socket holds.
         for some in range(0, len(listed), 200):
             for topic in listed[some : some + 200]:
-                client.sendAll(_say([5, topic]))
+                client.sendAll(say([5, topic]))
             call(client, PROCEDURE, "done")
 
 
 def call(client: Client, procedure: str, argument: Any = None) -> Any:
     """Call a procedure, wait, and return its result."""
-    client.sendAll(_say([2, "id", procedure, argument]))
+    client.sendAll(say([2, "id", procedure, argument]))
     answer = json.loads(client.message())
     if answer[:2] != [3, "id"]:
         raise LoadError(f"a call was answered with {answer}")
@@ -306,7 +312,8 @@ def _text(message: list[Any]) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
 
 
-def _say(message: list[Any]) -> bytes:
+def say(message: list[Any]) -> bytes:
+    """A message of WAMP, as a client sends it."""
     return wire.masked(wire.TEXT, _text(message))
 
 

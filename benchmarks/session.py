@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks import report
-from benchmarks.peers import OURS, Peer
+from benchmarks.peers import Peer
 from benchmarks.process import Cores, Server, pin, raiseDescriptorLimit
 from benchmarks.scenarios import (
     LAYERED,
@@ -116,7 +116,7 @@ class Session:
                 self._memory(peer, round)
         if self.extras:
             for peer in self.peers:
-                if peer.name == OURS:
+                if "wamp" in peer.apps:
                     self._closing(peer, round)
 
     def _apps(self, peer: Peer) -> list[str]:
