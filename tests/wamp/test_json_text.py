@@ -220,7 +220,7 @@ def test_what_never_ends_is_not_written():
     circle = []
     circle.append(circle)
     deep = []
-    # Beyond what C may nest, too, which from Python 3.12 on is no matter of sys.getrecursionlimit().
+    # Beyond what C may nest, too: from Python 3.12 on that is not sys.getrecursionlimit().
     for _ in range(100_000):
         deep = [deep]
     for value in circle, deep, 10**5000:
