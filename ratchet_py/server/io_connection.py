@@ -376,7 +376,7 @@ class ProxiedIoConnection(IoConnection):
         self._closeTimer = None
         self.remoteAddress = getattr(self._transport.getPeer(), "host", "")
         self.__class__ = IoConnection  # type: ignore[assignment]
-        super()._open()
+        self._open()
         self.dataReceived(data)
 
 
