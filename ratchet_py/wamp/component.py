@@ -7,7 +7,7 @@ from typing import Any
 from ratchet_py.errors import CallError
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.wamp.interfaces import WampServerInterface
-from ratchet_py.wamp.topic import Topic
+from ratchet_py.wamp.topic import SessionDetails, Topic
 
 __all__ = ["Component"]
 
@@ -82,6 +82,13 @@ class Component(WampServerInterface):
         if self.component is None:
             return None
         return self.component.onPublish(conn, topic, event, exclude, eligible)
+
+    def onPresence(
+        self, conn: ConnectionInterface, topic: Topic, event: str, session: SessionDetails
+    ) -> object:
+        """A client has come to a topic whose presence is watched, or left it."""
+        inner = getattr(self.component, "onPresence", None)
+        return None if inner is None else inner(conn, topic, event, session)
 
     def onClose(self, conn: ConnectionInterface) -> object:
         """The client is gone."""

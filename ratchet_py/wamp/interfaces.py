@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from ratchet_py.wamp.commands import Command
     from ratchet_py.wamp.topic import Topic
 
-__all__ = ["CodecInterface", "WampServerInterface"]
+__all__ = ["NO_ANSWER", "CodecInterface", "WampServerInterface"]
+
+NO_ANSWER = object()
+"""For a layer whose ``onCall`` waits for something, and whose component above then gives no result:
+the result of the layer's Deferred, which says that the answer comes by hand or never."""
 
 
 class WampServerInterface(ComponentInterface):

@@ -14,7 +14,7 @@ from ratchet_py.interfaces import ConnectionInterface, MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.wamp import curie as curies
 from ratchet_py.wamp.commands import Call, Prefix, Publish, Subscribe, Unsubscribe
-from ratchet_py.wamp.interfaces import CodecInterface, WampServerInterface
+from ratchet_py.wamp.interfaces import NO_ANSWER, CodecInterface, WampServerInterface
 from ratchet_py.wamp.v1 import WampV1
 from ratchet_py.wamp.wamp_connection import WampConnection
 
@@ -170,6 +170,8 @@ class ServerProtocol(MessageComponentInterface):
         return None
 
     def _answerLater(self, result: Any, conn: WampConnection, id: Any) -> None:
+        if result is NO_ANSWER:
+            return
         if isinstance(result, ConnectionInterface):
             result = None
         if result is not None or conn.isUnanswered(id):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from twisted.logger import Logger
 
@@ -15,12 +15,26 @@ from ratchet_py.wamp.wamp_connection import WampConnection
 if TYPE_CHECKING:
     from ratchet_py.wamp.topic_manager import TopicManager
 
-__all__ = ["Topic"]
+__all__ = ["SessionDetails", "Topic"]
 
 log = Logger()
 
 _Send = Callable[[Any], object]
 _NOBODY: dict[WampConnection, _Send] = {}
+
+
+class SessionDetails(TypedDict):
+    """Who a subscriber is, as plain data that can be sent.
+
+    Attributes:
+        sessionId: Names the session; in ``exclude`` and ``eligible``, for instance.
+        authid: Who it is; None if it is anonymous, or nobody has asked.
+        authrole: What it is, likewise.
+    """
+
+    sessionId: str
+    authid: str | None
+    authrole: str | None
 
 
 class Topic:
@@ -42,14 +56,15 @@ class Topic:
 
     # While it is the one in the manager's table: its local subscribers, each with the send of the
     # layer below (a broadcast is a loop over these), and the codec of all of them, None if they
-    # differ.
-    __slots__ = ("__weakref__", "_codec", "_id", "_manager", "_subscribers")
+    # differ. Those whose coming was told to onPresence; None if it is not to be.
+    __slots__ = ("__weakref__", "_codec", "_id", "_manager", "_present", "_subscribers")
 
     def __init__(self, id: str, manager: TopicManager) -> None:
         self._id = id
         self._manager = manager
         self._subscribers = _NOBODY
         self._codec: CodecInterface | None = None
+        self._present: set[WampConnection] | None = None
 
     def getId(self) -> str:
         """The topic's URI."""
@@ -111,11 +126,17 @@ class Topic:
 
         A client that is there already, or whose connection is closed, is not added.
         """
+        self.hold(conn)
+        self._live().joined(conn)
+        return self
+
+    def hold(self, conn: ConnectionInterface) -> None:
+        """For :class:`~ratchet_py.wamp.TopicManager`: as :meth:`add`, and ``onPresence`` waits."""
         manager = self._manager
         subscriber = manager.connection(conn)
         live = self._live()
         if subscriber is None or subscriber in live._subscribers:
-            return self
+            return
         if not live._subscribers:
             live._subscribers = {}
             live._codec = subscriber.codec
@@ -125,7 +146,16 @@ class Topic:
         subscriber.WAMP.subscriptions.attach(live)
         if len(live._subscribers) == 1:
             manager.enter(live)
-        return self
+
+    def joined(self, conn: ConnectionInterface) -> None:
+        """For :class:`~ratchet_py.wamp.TopicManager`: it is settled that a client has come."""
+        present = self._present
+        if present is None:
+            return
+        subscriber = self._manager.connection(conn)
+        if subscriber in self._subscribers and subscriber not in present:
+            present.add(subscriber)
+            self._manager.announce(subscriber, self, "join", _details(subscriber))
 
     def remove(self, conn: ConnectionInterface) -> Topic:
         """Unsubscribe a client; ``onUnSubscribe`` is not called."""
@@ -138,7 +168,48 @@ class Topic:
         subscriber.WAMP.subscriptions.detach(live)
         if not live._subscribers:
             manager.leave(live)
+        if live._present is not None and subscriber in live._present:
+            live._present.discard(subscriber)
+            manager.announce(subscriber, live, "leave", _details(subscriber))
         return self
+
+    def enablePresence(self, enable: bool = True) -> Topic:
+        """Have the application's ``onPresence`` told who comes and who leaves.
+
+        It is on until the last subscriber has left: turn it on in ``onSubscribe``. Who is there
+        already has not come; see :meth:`sessions`.
+
+        Example:
+            ::
+
+                def onSubscribe(self, conn, topic):
+                    topic.enablePresence()
+
+                def onPresence(self, conn, topic, event, session):
+                    topic.broadcast({"event": event, "who": session["authid"]})
+
+        Args:
+            enable: False turns it off.
+
+        Raises:
+            LookupError: Nobody has subscribed, so there is nothing that it could be on for.
+            TypeError: The application has no ``onPresence``.
+        """
+        live = self._live()
+        if not enable:
+            live._present = None
+        elif not live._subscribers:
+            raise LookupError(f"nobody has subscribed to {self._id!r}: turn it on in onSubscribe")
+        elif live._present is None:
+            self._manager.checkPresence()
+            live._present = {
+                each for each in live._subscribers if not self._manager.isDeciding(each, self._id)
+            }
+        return self
+
+    def sessions(self) -> list[SessionDetails]:
+        """Who of this process has subscribed."""
+        return [_details(each) for each in self._live()._subscribers]
 
     def __len__(self) -> int:
         """How many clients of this process have subscribed."""
@@ -190,6 +261,11 @@ class Topic:
         # A client may have written anything into these lists.
         found = (sessions.get(id) for id in sessionIds if isinstance(id, str))
         return dict.fromkeys(conn for conn in found if conn is not None)
+
+
+def _details(conn: WampConnection) -> SessionDetails:
+    wamp = conn.WAMP
+    return {"sessionId": wamp.sessionId, "authid": wamp.authid, "authrole": wamp.authrole}
 
 
 def _sendToAll(sends: list[_Send], message: Any) -> None:

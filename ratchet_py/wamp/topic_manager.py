@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from ratchet_py.broker.interfaces import BrokerInterface, Publication
 from ratchet_py.broker.memory import MemoryBroker
-from ratchet_py.dispatch import toDeferred
+from ratchet_py.dispatch import call, toDeferred
 from ratchet_py.errors import CallError
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.wamp.interfaces import WampServerInterface
-from ratchet_py.wamp.topic import Topic
+from ratchet_py.wamp.topic import SessionDetails, Topic
 from ratchet_py.wamp.wamp_connection import WampConnection
 
 __all__ = ["TopicManager"]
+
+_Subscription: TypeAlias = tuple[ConnectionInterface, str]
+_Waiters: TypeAlias = list[Deferred[None]]
 
 
 class TopicManager(WampServerInterface):
@@ -49,6 +53,9 @@ class TopicManager(WampServerInterface):
         self.topics: dict[str, Topic] = {}
         self.sessions: dict[str, WampConnection] = {}
         self._maxSubscriptions = limits.subscriptions
+        # Subscriptions that the application has not decided about, each with those who wait for
+        # that: the same client may have asked again.
+        self._deciding: dict[_Subscription, _Waiters] = {}
 
     @property
     def serial(self) -> bool:  # type: ignore[override]
@@ -81,6 +88,51 @@ class TopicManager(WampServerInterface):
         del self.topics[topic.getId()]
         self.broker.unsubscribe(topic.getId())
 
+    def announce(
+        self, conn: WampConnection, topic: Topic, event: str, session: SessionDetails
+    ) -> None:
+        """For :class:`~ratchet_py.wamp.Topic`: a client has come to it or left it."""
+        call(self.app, self.app.onPresence, conn, topic, event, session)  # type: ignore[attr-defined]
+
+    def checkPresence(self) -> None:
+        """For :class:`~ratchet_py.wamp.Topic`: somebody must be there to be told.
+
+        Raises:
+            TypeError: The application has no ``onPresence``.
+        """
+        if not callable(getattr(self.app, "onPresence", None)):
+            raise TypeError(f"{type(self.app).__name__} has no onPresence")
+
+    def isDeciding(self, conn: ConnectionInterface, topic: str) -> bool:
+        """Whether the application has not decided yet about a subscription."""
+        return (conn, topic) in self._deciding
+
+    def suspend(self, conn: ConnectionInterface, topic: Topic) -> object:
+        """For a layer whose ``onSubscribe`` waits: let the topic go of the client until it is over.
+
+        Nothing that is broadcast meanwhile reaches a client that is refused in the end.
+
+        Returns:
+            What :meth:`resume` wants.
+        """
+        subscriber = self.connection(conn)
+        topic.remove(conn)
+        return None if subscriber is None else self._deciding.get((subscriber, topic.getId()))
+
+    def resume(self, conn: ConnectionInterface, topic: Topic, suspended: object) -> bool:
+        """The layer has decided: the topic takes the client again.
+
+        Returns:
+            False if the client has gone, or changed its mind.
+        """
+        subscriber = self.connection(conn)
+        if subscriber is None or suspended is None:
+            return False
+        if self._deciding.get((subscriber, topic.getId())) is not suspended:
+            return False
+        topic.hold(conn)
+        return True
+
     def onOpen(self, conn: WampConnection) -> object:  # type: ignore[override]
         """A client has had its welcome."""
         self.sessions[conn.WAMP.sessionId] = conn
@@ -97,23 +149,36 @@ class TopicManager(WampServerInterface):
         :class:`~ratchet_py.errors.NotAuthorized` or another CallError, the topic lets go; an async
         refusal cannot take back what was broadcast until then.
         """
+        key = (conn, topic)
+        waiters = self._deciding.get(key)
+        if waiters is not None:
+            again: Deferred[None] = Deferred()
+            waiters.append(again)
+            return again
         subscriptions = conn.WAMP.subscriptions
         if topic in subscriptions:
             return None
         if len(subscriptions) >= self._maxSubscriptions:
             conn.close(1008, "too many subscriptions")
             return None
-        subject = self.getTopic(topic).add(conn)
+        subject = self.getTopic(topic)
+        subject.hold(conn)
+        waiters = self._deciding[key] = []
         try:
             result = self.app.onSubscribe(conn, subject)
-        except CallError:
-            subject.remove(conn)
+        except Exception as exc:
+            self._settle(Failure(exc), subject, conn, waiters)
             raise
         pending = None if result is None else toDeferred(result)
-        return None if pending is None else pending.addErrback(_refused, subject, conn)
+        if pending is not None:
+            return pending.addBoth(self._settle, subject, conn, waiters)
+        self._settle(None, subject, conn, waiters)
+        return None
 
     def onUnSubscribe(self, conn: ConnectionInterface, topic: str) -> object:  # type: ignore[override]
         """A client unsubscribes; from what it has not subscribed to is nothing."""
+        if self._deciding:
+            _fire(self._deciding.pop((conn, topic), []), None)
         subject = self.topics.get(topic)
         if subject is None or not subject.has(conn):
             return None
@@ -152,8 +217,27 @@ class TopicManager(WampServerInterface):
         if live is not None:
             live.deliver(publication)
 
+    def _settle(
+        self, result: Any, topic: Topic, conn: ConnectionInterface, waiters: _Waiters
+    ) -> Any:
+        """The application has decided about a subscription."""
+        failure = result if isinstance(result, Failure) else None
+        key = (conn, topic.getId())
+        isWanted = self._deciding.get(key) is waiters
+        if isWanted:
+            del self._deciding[key]
+            if failure is not None and isinstance(failure.value, CallError):
+                topic.remove(conn)
+            else:
+                self.getTopic(topic.getId()).joined(conn)
+            if waiters:
+                _fire(waiters, failure)
+        return result
 
-def _refused(failure: Failure, topic: Topic, conn: ConnectionInterface) -> Failure:
-    if isinstance(failure.value, CallError):
-        topic.remove(conn)
-    return failure
+
+def _fire(waiters: _Waiters, failure: Failure | None) -> None:
+    for waiter in waiters:
+        if failure is not None and isinstance(failure.value, CallError):
+            waiter.errback(failure.value)
+        else:
+            waiter.callback(None)
