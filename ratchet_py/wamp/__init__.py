@@ -8,6 +8,7 @@ from ratchet_py.wamp.authentication import (
     StaticAuthStore,
     User,
 )
+from ratchet_py.wamp.authorizer import Authorizer
 from ratchet_py.wamp.component import Component
 from ratchet_py.wamp.interfaces import WampServerInterface
 from ratchet_py.wamp.rules import Rule
@@ -20,6 +21,7 @@ from ratchet_py.wamp.wamp_server import WampServer
 __all__ = [
     "AuthStore",
     "Authenticator",
+    "Authorizer",
     "CallError",
     "CallableAuthStore",
     "Component",

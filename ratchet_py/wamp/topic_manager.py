@@ -108,23 +108,13 @@ class TopicManager(WampServerInterface):
         return (conn, topic) in self._deciding
 
     def suspend(self, conn: ConnectionInterface, topic: Topic) -> object:
-        """For a layer whose ``onSubscribe`` waits: let the topic go of the client until it is over.
-
-        Nothing that is broadcast meanwhile reaches a client that is refused in the end.
-
-        Returns:
-            What :meth:`resume` wants.
-        """
+        """What :meth:`Topic.suspend <ratchet_py.wamp.Topic.suspend>` does."""
         subscriber = self.connection(conn)
         topic.remove(conn)
         return None if subscriber is None else self._deciding.get((subscriber, topic.getId()))
 
     def resume(self, conn: ConnectionInterface, topic: Topic, suspended: object) -> bool:
-        """The layer has decided: the topic takes the client again.
-
-        Returns:
-            False if the client has gone, or changed its mind.
-        """
+        """What :meth:`Topic.resume <ratchet_py.wamp.Topic.resume>` does."""
         subscriber = self.connection(conn)
         if subscriber is None or suspended is None:
             return False
