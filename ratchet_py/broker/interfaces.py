@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["BrokerInterface", "Publication"]
+__all__ = ["BrokerInterface", "Publication", "newPublicationId"]
+
+
+def newPublicationId() -> int:
+    """A random id of a publication."""
+    return random.getrandbits(53) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +24,13 @@ class Publication:
         event: Any JSON value.
         exclude: Session ids that are not to get it.
         eligible: The only session ids that are to get it; empty for everybody.
+        id: Names it to clients of version 2, in every process the same; 1 to 2 to the power of 53.
     """
 
     event: Any
     exclude: Sequence[str] = ()
     eligible: Sequence[str] = ()
+    id: int = field(default_factory=newPublicationId, compare=False)
 
 
 class BrokerInterface(ABC):

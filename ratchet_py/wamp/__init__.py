@@ -11,6 +11,8 @@ from ratchet_py.wamp.authentication import (
 from ratchet_py.wamp.authorizer import Authorizer
 from ratchet_py.wamp.component import Component
 from ratchet_py.wamp.interfaces import WampServerInterface
+from ratchet_py.wamp.names import NameMap, NamesInterface
+from ratchet_py.wamp.payload import Params, Payload
 from ratchet_py.wamp.rules import Rule
 from ratchet_py.wamp.server_protocol import ServerProtocol
 from ratchet_py.wamp.topic import Topic
@@ -25,7 +27,11 @@ __all__ = [
     "CallError",
     "CallableAuthStore",
     "Component",
+    "NameMap",
+    "NamesInterface",
     "NotAuthorized",
+    "Params",
+    "Payload",
     "Rule",
     "ServerProtocol",
     "StaticAuthStore",

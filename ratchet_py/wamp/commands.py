@@ -10,7 +10,21 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["Call", "Command", "Prefix", "Publish", "Subscribe", "Unsubscribe"]
+__all__ = [
+    "Abort",
+    "Authenticate",
+    "Call",
+    "Cancel",
+    "Command",
+    "EndSubscription",
+    "Goodbye",
+    "Hello",
+    "Prefix",
+    "Publish",
+    "Refusal",
+    "Subscribe",
+    "Unsubscribe",
+]
 
 
 class Prefix(Struct, frozen=True):
@@ -35,15 +49,33 @@ class Call(Struct, frozen=True):
 
 
 class Subscribe(Struct, frozen=True):
-    """Subscribe to a topic, a URI or CURIE."""
+    """Subscribe to a topic.
+
+    Attributes:
+        topic: A URI or CURIE.
+        request: What the answer is to carry; None in version 1, which has no answer.
+    """
 
     topic: str
+    request: int | None = None
 
 
 class Unsubscribe(Struct, frozen=True):
     """Unsubscribe from a topic, a URI or CURIE."""
 
     topic: str
+
+
+class EndSubscription(Struct, frozen=True):
+    """Unsubscribe, as version 2 says it.
+
+    Attributes:
+        request: What the answer is to carry.
+        subscription: The number of the subscription.
+    """
+
+    request: int
+    subscription: int
 
 
 class Publish(Struct, frozen=True):
@@ -56,6 +88,7 @@ class Publish(Struct, frozen=True):
             may hold things that are no session id.
         eligible: The only session ids that are to get it, likewise; empty for everybody.
         excludeMe: Whether the publisher's own session is excluded.
+        request: What the answer is to carry; None if none is wanted.
     """
 
     topic: str
@@ -63,6 +96,84 @@ class Publish(Struct, frozen=True):
     exclude: list[Any] = []
     eligible: list[Any] = []
     excludeMe: bool = False
+    request: int | None = None
+
+    def excluded(self, sessionId: str) -> list[Any]:
+        """The session ids that are not to get it, if this is the publisher's."""
+        return [sessionId, *self.exclude] if self.excludeMe else self.exclude
 
 
-Command: TypeAlias = Prefix | Call | Subscribe | Unsubscribe | Publish
+class Hello(Struct, frozen=True):
+    """Open a session (version 2).
+
+    Attributes:
+        realm: Where.
+        authid: Who the client says it is; empty if it does not.
+        authmethods: How it can prove that.
+    """
+
+    realm: str
+    authid: str = ""
+    authmethods: list[str] = []
+
+
+class Authenticate(Struct, frozen=True):
+    """Answer a challenge (version 2)."""
+
+    signature: str
+
+
+class Cancel(Struct, frozen=True):
+    """Cancel a call (version 2).
+
+    Attributes:
+        id: The call's.
+        answer: Whether the client waits for an answer to the call even so.
+    """
+
+    id: int
+    answer: bool
+
+
+class Goodbye(Struct, frozen=True):
+    """End the session, and have it confirmed (version 2)."""
+
+    reason: str
+
+
+class Abort(Struct, frozen=True):
+    """End the session (version 2)."""
+
+    reason: str
+
+
+class Refusal(Struct, frozen=True):
+    """What the client wants cannot be had here, as the codec can tell (version 2).
+
+    Attributes:
+        kind: The type of its message.
+        request: What the answer is to carry; None if none is wanted.
+        uri: The error.
+        desc: The reason for people.
+    """
+
+    kind: int
+    request: int | None
+    uri: str
+    desc: str
+
+
+Command: TypeAlias = (
+    Prefix
+    | Call
+    | Subscribe
+    | Unsubscribe
+    | Publish
+    | Hello
+    | Authenticate
+    | EndSubscription
+    | Cancel
+    | Goodbye
+    | Abort
+    | Refusal
+)

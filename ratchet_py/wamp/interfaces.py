@@ -2,6 +2,7 @@ r"""The contract between ``WampServer`` and its application, as in ``Ratchet\Wam
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -78,10 +79,12 @@ class CodecInterface(ABC):
 
     Attributes:
         name: The WebSocket subprotocol.
+        version: Of WAMP.
         internalError: The error URI for a call whose handler has failed.
     """
 
     name: str
+    version: int = 1
     internalError: str
 
     @abstractmethod
@@ -91,6 +94,10 @@ class CodecInterface(ABC):
         Raises:
             ProtocolError: The message is malformed; the reason names the fault.
         """
+
+    def newSessionId(self) -> str:
+        """Name a session, so that nobody can guess it."""
+        return secrets.token_urlsafe(12)
 
     @abstractmethod
     def welcome(self, sessionId: str) -> Any:
@@ -109,5 +116,11 @@ class CodecInterface(ABC):
         """A call has failed; ``details`` of None are none."""
 
     @abstractmethod
-    def event(self, topic: str, event: Any) -> Any:
-        """An event of a topic; made once for all subscribers who share this codec."""
+    def event(self, topic: str, event: Any, publication: int) -> Any:
+        """An event of a topic; made once for all subscribers who share this codec.
+
+        Args:
+            topic: The topic's id.
+            event: What the application has broadcast.
+            publication: Its id, the same in every form of the same event.
+        """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ratchet_py.dispatch import call, callClose, toDeferred
@@ -13,14 +14,33 @@ from ratchet_py.errors import CallError, LocalError, ProtocolError
 from ratchet_py.interfaces import ConnectionInterface, MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.wamp import curie as curies
-from ratchet_py.wamp.commands import Call, Prefix, Publish, Subscribe, Unsubscribe
+from ratchet_py.wamp.authentication import Authenticator
+from ratchet_py.wamp.commands import (
+    Authenticate,
+    Call,
+    Hello,
+    Prefix,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+)
 from ratchet_py.wamp.interfaces import NO_ANSWER, CodecInterface, WampServerInterface
+from ratchet_py.wamp.names import NameMap, NamesInterface
+from ratchet_py.wamp.serializers import Cbor, Json, MsgPack
 from ratchet_py.wamp.v1 import WampV1
-from ratchet_py.wamp.wamp_connection import WampConnection
+from ratchet_py.wamp.v2 import SubscriptionNumbers, WampV2
+from ratchet_py.wamp.v2_connection import V2Connection
+from ratchet_py.wamp.v2_sessions import V2Sessions
+from ratchet_py.wamp.wamp_connection import Handlers, WampConnection
 
 __all__ = ["ServerProtocol"]
 
+log = Logger()
+
 _TOO_LONG = "a topic, procedure or prefix is too long"
+
+# What follows these waits until they are done with; no other command holds up the next.
+_OPENING = frozenset({Authenticate, Hello})
 
 # What cannot be a Deferred, a coroutine or a connection; asking costs more than the answer.
 _VALUES = frozenset({bool, dict, float, int, list, str, tuple})
@@ -39,8 +59,12 @@ class ServerProtocol(MessageComponentInterface):
         limits: ``topicLength``, ``prefixes``, ``callsInFlight``, ``jsonDepth`` count here.
         curie: How CURIEs are expanded: ``"spec"`` joins base and rest, ``"ratchet"`` puts a ``#``
             between, ``"auto"`` does as the base ends (see :mod:`~ratchet_py.wamp.curie`).
-        codecs: The versions of WAMP that are spoken. The first is for clients who have not
-            negotiated a subprotocol.
+        codecs: The versions of WAMP that are spoken; both, in all forms, if none are given. The
+            first is for clients who have not negotiated a subprotocol.
+        names: How topics, procedures and errors are called in version 2; the same if not given.
+            See :class:`~ratchet_py.wamp.NameMap`, of which a mapping makes one.
+        realms: The realms that clients of version 2 may join; any if not given.
+        authenticator: Decides which clients of version 2 come in; everybody does without one.
 
     Attributes:
         component: The component above.
@@ -56,20 +80,31 @@ class ServerProtocol(MessageComponentInterface):
         limits: Limits = DEFAULT_LIMITS,
         curie: Literal["auto", "spec", "ratchet"] = "auto",
         codecs: Sequence[CodecInterface] = (),
+        names: NamesInterface | Mapping[str, str] | None = None,
+        realms: Collection[str] | None = None,
+        authenticator: Authenticator | None = None,
     ) -> None:
         self.component = component
         self.connections: dict[ConnectionInterface, WampConnection] = {}
         self._limits = limits
         self._maxLength = limits.topicLength
         self._expand = curies.rule(curie)
-        self._codecs = {codec.name: codec for codec in codecs or [WampV1(limits)]}
-        self._handlers: dict[type, Callable[..., Deferred[None] | None]] = {
+        self._codecs = {codec.name: codec for codec in codecs or _codecs(limits, names)}
+        self._handlers: Handlers = {
             Prefix: self._onPrefix,
             Call: self._onCall,
             Subscribe: self._onSubscribe,
             Unsubscribe: self._onUnsubscribe,
             Publish: self._onPublish,
         }
+        self._v2 = V2Sessions(
+            component,
+            limits,
+            self._uri,
+            {Call: self._onCall, Publish: self._onPublish},
+            realms,
+            authenticator,
+        )
 
     def getSubProtocols(self) -> list[str]:
         """The component's own subprotocols, if it has any, then those of WAMP."""
@@ -77,10 +112,20 @@ class ServerProtocol(MessageComponentInterface):
         return [*(own() if own is not None else ()), *self._codecs]
 
     def onOpen(self, conn: ConnectionInterface) -> Deferred[None] | None:
-        """A client has connected: it gets its welcome, then the component learns of it."""
+        """A client has connected: it gets its welcome, then the component learns of it.
+
+        In version 2 that happens when the client has said HELLO.
+        """
         negotiated = getattr(getattr(conn, "WebSocket", None), "subProtocol", None)
         codec = self._codecs.get(negotiated or "") or next(iter(self._codecs.values()))
-        client = WampConnection(conn, codec, self._expand, self._limits.callsInFlight)
+        if isinstance(codec, WampV2):
+            session = V2Connection(conn, codec, self._expand, self._limits)
+            self.connections[conn] = session
+            self._v2.open(session)
+            return None
+        client = WampConnection(
+            conn, codec, self._expand, self._limits.callsInFlight, self._handlers
+        )
         self.connections[conn] = client
         conn.send(codec.welcome(client.WAMP.sessionId))
         return call(self.component, self.component.onOpen, client)
@@ -95,20 +140,31 @@ class ServerProtocol(MessageComponentInterface):
         client = self.connections[conn]
         try:
             command = client.codec.decode(msg)
-            pending = self._handlers[type(command)](client, command)
+            handler = client.handlers.get(type(command))
+            if handler is None:
+                raise ProtocolError(1002, f"{type(command).__name__} is out of place")
+            pending = handler(client, command)
         except ProtocolError as error:
             client.close(error.closeCode, error.reason)
             return None
-        return None if pending is None else self._inFlight(client, pending)
+        if pending is None or type(command) in _OPENING:
+            return pending
+        return self._inFlight(client, pending)
 
     def onClose(self, conn: ConnectionInterface) -> Deferred[None] | None:
         """The client is gone."""
         client = self.connections.pop(conn, None)
+        if isinstance(client, V2Connection):
+            return self._v2.close(client)
         return None if client is None else callClose(self.component, client)
 
     def onError(self, conn: ConnectionInterface, exc: Exception) -> object:
         """The layer below reports an error: the component's, like any other."""
-        return self.component.onError(self.connections.get(conn, conn), exc)
+        client = self.connections.get(conn, conn)
+        if isinstance(client, V2Connection) and not client.isJoined:
+            log.error("a client that has not opened its session: {exc!r}", exc=exc)
+            return None
+        return self.component.onError(client, exc)
 
     def _onPrefix(self, conn: WampConnection, command: Prefix) -> None:
         if max(len(command.name), len(command.uri)) > self._maxLength:
@@ -133,7 +189,6 @@ class ServerProtocol(MessageComponentInterface):
 
     def _onPublish(self, conn: WampConnection, command: Publish) -> Deferred[None] | None:
         topic = self._uri(conn, command.topic)
-        exclude = [conn.WAMP.sessionId] if command.excludeMe else command.exclude
         return call(
             self.component,
             _unlessRefused,
@@ -141,7 +196,7 @@ class ServerProtocol(MessageComponentInterface):
             self.component.onPublish,
             topic,
             command.event,
-            exclude,
+            command.excluded(conn.WAMP.sessionId),
             command.eligible,
         )
 
@@ -212,6 +267,17 @@ class ServerProtocol(MessageComponentInterface):
         if room is not None and conn.callbacksInFlight < self._limits.callsInFlight:
             conn.room = None
             room.callback(None)
+
+
+def _codecs(
+    limits: Limits, names: NamesInterface | Mapping[str, str] | None
+) -> Iterator[CodecInterface]:
+    yield WampV1(limits)
+    numbers = SubscriptionNumbers()
+    if isinstance(names, Mapping):
+        names = NameMap(names)
+    for serializer in Json(), MsgPack(), Cbor():
+        yield WampV2(serializer, limits, numbers, names)
 
 
 def _unlessRefused(

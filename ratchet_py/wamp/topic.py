@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from twisted.logger import Logger
@@ -15,9 +16,30 @@ from ratchet_py.wamp.wamp_connection import WampConnection
 if TYPE_CHECKING:
     from ratchet_py.wamp.topic_manager import TopicManager
 
-__all__ = ["SessionDetails", "Topic"]
+__all__ = ["Publishing", "SessionDetails", "Topic", "publishing"]
 
 log = Logger()
+
+
+class Publishing:
+    """A publication whose publisher wants to know its id.
+
+    Attributes:
+        topic: The topic.
+        id: The id, which the first broadcast of the topic takes.
+        taken: Whether it has.
+    """
+
+    __slots__ = ("id", "taken", "topic")
+
+    def __init__(self, topic: str, id: int) -> None:
+        self.topic = topic
+        self.id = id
+        self.taken = False
+
+
+publishing: ContextVar[Publishing | None] = ContextVar("publishing", default=None)
+"""Set while ``onPublish`` runs, also an async one, if the publisher wants to know."""
 
 _Send = Callable[[Any], object]
 _NOBODY: dict[WampConnection, _Send] = {}
@@ -111,7 +133,13 @@ class Topic:
         """
         if isinstance(exclude, str) or isinstance(eligible, str):
             raise TypeError("exclude and eligible are lists of session ids")
-        self._manager.broker.publish(self._id, Publication(msg, exclude, eligible))
+        current = publishing.get()
+        if current is None or current.taken or current.topic != self._id:
+            publication = Publication(msg, exclude, eligible)
+        else:
+            current.taken = True
+            publication = Publication(msg, exclude, eligible, current.id)
+        self._manager.broker.publish(self._id, publication)
         return self
 
     def has(self, conn: ConnectionInterface) -> bool:
@@ -142,7 +170,7 @@ class Topic:
             live._codec = subscriber.codec
         elif live._codec is not subscriber.codec:
             live._codec = None
-        live._subscribers[subscriber] = subscriber.sendBelow
+        live._subscribers[subscriber] = subscriber.sender(self._id)
         subscriber.WAMP.subscriptions.attach(live)
         if len(live._subscribers) == 1:
             manager.enter(live)
@@ -247,14 +275,23 @@ class Topic:
         if self._codec is not None:
             # What is sent may change the subscribers: the loop is over a list of its own.
             sends = list(subscribers.values())
-            _sendToAll(sends, self._codec.event(self._id, publication.event))
+            _sendToAll(sends, self._codec.event(self._id, publication.event, publication.id))
             return
         byCodec: dict[CodecInterface, list[_Send]] = {}
         for subscriber, send in subscribers.items():
             byCodec.setdefault(subscriber.codec, []).append(send)
-        messages = [(codec.event(self._id, publication.event), byCodec[codec]) for codec in byCodec]
+        # All are made before anybody gets one: what cannot be said in one form, nobody hears.
+        messages = [
+            (codec.event(self._id, publication.event, publication.id), byCodec[codec])
+            for codec in byCodec
+        ]
         for message, sends in messages:
             _sendToAll(sends, message)
+
+    def renew(self, subscriber: WampConnection) -> None:
+        """For :class:`~ratchet_py.wamp.WampConnection`: its events are sent another way now."""
+        if subscriber in self._subscribers:
+            self._subscribers[subscriber] = subscriber.sender(self._id)
 
     def _live(self) -> Topic:
         return self._manager.topics.get(self._id, self)

@@ -49,7 +49,7 @@ class WampV1(CodecInterface):
 
     Example:
         >>> WampV1().decode('[5, "http://example.com/news"]')
-        Subscribe(topic='http://example.com/news')
+        Subscribe(topic='http://example.com/news', request=None)
         >>> WampV1().result("id7", {"sum": 3})
         '[3,"id7",{"sum":3}]'
 
@@ -58,6 +58,7 @@ class WampV1(CodecInterface):
     """
 
     name = "wamp"
+    version = 1
     internalError = "http://api.wamp.ws/error#internal"
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -101,7 +102,7 @@ class WampV1(CodecInterface):
             message.append(details)
         return json_text.encode(message)
 
-    def event(self, topic: str, event: Any) -> PreparedMessage:
+    def event(self, topic: str, event: Any, publication: int) -> PreparedMessage:
         """``[8, topic, event]``; the topic is a full URI, never a CURIE."""
         return PreparedMessage(json_text.encode([EVENT, topic, event]))
 

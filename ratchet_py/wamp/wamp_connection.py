@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from ratchet_py.wamp.rules import Rule
     from ratchet_py.wamp.topic import Topic
 
-__all__ = ["Subscriptions", "WampConnection", "WampSession"]
+__all__ = ["CANCELLED", "Handlers", "Subscriptions", "WampConnection", "WampSession"]
 
 log = Logger()
+
+Handlers: TypeAlias = Mapping[type, Callable[..., "Deferred[Any] | None"]]
+"""What a client may say at the moment: by the type of the command what is done about it."""
+
+CANCELLED = -1
+"""How often a call wants an answer, if the caller has cancelled it."""
 
 
 class Subscriptions(Collection["Topic"]):
@@ -46,6 +52,10 @@ class Subscriptions(Collection["Topic"]):
     def __len__(self) -> int:
         return len(self._topics)
 
+    def get(self, topic: str) -> Topic | None:
+        """The topic of that id, if the client is in it."""
+        return self._topics.get(topic)
+
     def attach(self, topic: Topic) -> None:
         """For :class:`~ratchet_py.wamp.Topic`: it holds the client now."""
         self._topics[topic.getId()] = topic
@@ -62,6 +72,7 @@ class WampSession:
         sessionId: Names the session; in ``exclude`` and ``eligible``, for instance. Not guessable.
         prefixes: The bases of the CURIEs that client or server have announced.
         subscriptions: The client's topics.
+        realm: What a client of version 2 has joined; None in version 1.
         authid: Who the client is; None if it is anonymous, or nobody has asked.
         authrole: What it is; None until it is authenticated.
         authmethod: How it has proved that, likewise; see
@@ -75,14 +86,16 @@ class WampSession:
         "authrole",
         "permissions",
         "prefixes",
+        "realm",
         "sessionId",
         "subscriptions",
     )
 
-    def __init__(self) -> None:
-        self.sessionId = secrets.token_urlsafe(12)
+    def __init__(self, sessionId: str) -> None:
+        self.sessionId = sessionId
         self.prefixes: dict[str, str] = {}
         self.subscriptions = Subscriptions()
+        self.realm: str | None = None
         self.authid: str | None = None
         self.authrole: str | None = None
         self.authmethod: str | None = None
@@ -105,6 +118,7 @@ class WampConnection(AbstractConnectionDecorator):
     Attributes:
         WAMP: The session, also for the other layers.
         codec: The version of WAMP that the client speaks.
+        handlers: What it may say at the moment, for :class:`~ratchet_py.wamp.ServerProtocol`.
         sendBelow: ``send`` of the layer below, which is what a broadcast calls.
         callbacksInFlight: How many async callbacks of this client have not finished.
         room: Fires when there are fewer of them than the limit; None while there are.
@@ -117,12 +131,14 @@ class WampConnection(AbstractConnectionDecorator):
         "_maxCalls",
         "callbacksInFlight",
         "codec",
+        "handlers",
         "room",
         "sendBelow",
     )
 
     WAMP: WampSession
     codec: CodecInterface
+    handlers: Handlers
     callbacksInFlight: int
     room: Deferred[None] | None
     # How many calls of an id wait for an answer, by the hash of the id: an id can be as long as a
@@ -137,9 +153,10 @@ class WampConnection(AbstractConnectionDecorator):
         codec: CodecInterface,
         curie: curies.Rule = curies.auto,
         maxCalls: int = DEFAULT_LIMITS.callsInFlight,
+        handlers: Handlers = MappingProxyType({}),
     ) -> None:
         super().__init__(conn)
-        session = WampSession()
+        session = WampSession(codec.newSessionId())
         # Nobody sets it where there is no HTTP below.
         user = getattr(getattr(conn, "httpRequest", None), "user", None)
         if isinstance(user, User):
@@ -149,6 +166,7 @@ class WampConnection(AbstractConnectionDecorator):
         put = object.__setattr__
         put(self, "WAMP", session)
         put(self, "codec", codec)
+        put(self, "handlers", handlers)
         put(self, "sendBelow", conn.send)
         put(self, "callbacksInFlight", 0)
         put(self, "room", None)
@@ -163,8 +181,13 @@ class WampConnection(AbstractConnectionDecorator):
             topic: The topic or its id.
             msg: Any JSON value.
         """
-        self.sendBelow(self.codec.event(str(topic), msg))
+        self.sendBelow(self.codec.event(str(topic), msg, 0))
         return self
+
+    def sender(self, topic: str) -> Callable[[Any], object]:
+        """For :class:`~ratchet_py.wamp.Topic`: what its events are sent to the client with."""
+        send: Callable[[Any], object] = self.sendBelow
+        return send
 
     def callResult(self, id: Any, data: Any = ()) -> WampConnection:
         """Answer a call.
@@ -254,5 +277,7 @@ class WampConnection(AbstractConnectionDecorator):
                 resourceId=self.record.resourceId,
                 id=repr(id)[:40],
             )
+            return False
+        elif count == CANCELLED:
             return False
         return True

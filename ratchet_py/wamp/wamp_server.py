@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from ratchet_py.broker.interfaces import BrokerInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.wamp.authentication import Authenticator, AuthSource
 from ratchet_py.wamp.interfaces import WampServerInterface
+from ratchet_py.wamp.names import NamesInterface
 from ratchet_py.wamp.server_protocol import ServerProtocol
 from ratchet_py.wamp.topic import Topic
 from ratchet_py.wamp.topic_manager import TopicManager
@@ -36,6 +38,9 @@ class WampServer(ServerProtocol):
         auth: Who may come in: an :class:`~ratchet_py.wamp.Authenticator`, or the users for one.
             The application hears only of clients that are authenticated, or anonymous where that
             is allowed. Without it everybody comes in.
+        names: How topics, procedures and errors are called in version 2, by the application's name;
+            a :class:`~ratchet_py.wamp.NameMap` or what one is made of. The same if not given.
+        realms: The realms that clients of version 2 may join; any if not given.
 
     Attributes:
         authenticator: Decides who comes in, or None.
@@ -49,13 +54,22 @@ class WampServer(ServerProtocol):
         broker: BrokerInterface | None = None,
         curie: Literal["auto", "spec", "ratchet"] = "auto",
         auth: AuthSource | None = None,
+        names: NamesInterface | Mapping[str, str] | None = None,
+        realms: Collection[str] | None = None,
     ) -> None:
         self.topicManager = TopicManager(app, limits, broker)
         self.authenticator = None if auth is None else Authenticator.of(auth)
         component: WampServerInterface = self.topicManager
         if self.authenticator is not None:
             component = WampCra(component, self.authenticator)
-        super().__init__(component, limits, curie)
+        super().__init__(
+            component,
+            limits,
+            curie,
+            names=names,
+            realms=realms,
+            authenticator=self.authenticator,
+        )
 
     def topic(self, name: str) -> Topic:
         """A topic, for code that has no client in hand: a timer, a push from elsewhere.

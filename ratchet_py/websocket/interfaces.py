@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from ratchet_py.interfaces import ComponentInterface, ConnectionInterface
-from ratchet_py.rfc6455.message import PreparedMessage
+from ratchet_py.rfc6455.message import PreparedBytes, PreparedMessage
 
 if TYPE_CHECKING:
     from ratchet_py.rfc6455.message import Message
 
-__all__ = ["MessageComponentInterface", "PreparedMessage", "WsServerInterface"]
+__all__ = ["MessageComponentInterface", "PreparedBytes", "PreparedMessage", "WsServerInterface"]
 
 
 class MessageComponentInterface(ComponentInterface):

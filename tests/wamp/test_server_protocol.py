@@ -14,6 +14,7 @@ from ratchet_py.wamp.interfaces import CodecInterface
 from ratchet_py.wamp.v1 import WampV1
 
 INTERNAL = "http://api.wamp.ws/error#internal"
+ALL = ["wamp", "wamp.2.json", "wamp.2.msgpack", "wamp.2.cbor"]
 
 
 # --- opening
@@ -49,7 +50,7 @@ def test_a_failing_on_open_leaves_the_connection_open(serve, connect):
 def test_own_subprotocols_come_first(makeApp):
     app = makeApp()
     app.getSubProtocols = lambda: ["chat"]
-    assert ServerProtocol(app).getSubProtocols() == ["chat", "wamp"]
+    assert ServerProtocol(app).getSubProtocols() == ["chat", *ALL]
 
 
 # --- calls
@@ -559,7 +560,7 @@ class Telegraph(CodecInterface):
     def error(self, id, uri, desc, details):
         return f"ERROR {id} {uri}"
 
-    def event(self, topic, event):
+    def event(self, topic, event, publication):
         return f"NEWS {topic} {event}".encode()
 
 

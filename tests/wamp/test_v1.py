@@ -151,7 +151,7 @@ def test_anything_is_a_command_or_malformed(data):
 @given(json_values)
 def test_an_event_comes_out_as_it_came_in(value):
     try:
-        text = codec.event("t", value)
+        text = codec.event("t", value, 0)
     except LocalError:
         return
     event = codec.decode(text.replace("[8,", "[7,", 1))
@@ -166,18 +166,18 @@ def test_answers():
     assert codec.result(1.0, ()) == "[3,1.0,[]]"
     assert codec.error("id", "urn:x", "", None) == '[4,"id","urn:x",""]'
     assert codec.error("id", "urn:x", "no", 0) == '[4,"id","urn:x","no",0]'
-    assert codec.event("t", {"a": [1.0, 2**64]}) == '[8,"t",{"a":[1.0,18446744073709551616]}]'
+    assert codec.event("t", {"a": [1.0, 2**64]}, 0) == '[8,"t",{"a":[1.0,18446744073709551616]}]'
 
 
 def test_an_event_is_prepared_for_many():
-    event = codec.event("t", "grüße")
+    event = codec.event("t", "grüße", 0)
     assert isinstance(event, PreparedMessage)
     assert event.frame.endswith('[8,"t","grüße"]'.encode())
 
 
 def test_infinity_is_not_sent():
     for send in (
-        lambda: codec.event("t", float("inf")),
+        lambda: codec.event("t", float("inf"), 0),
         lambda: codec.result("id", [float("nan")]),
         lambda: codec.error("id", "urn:x", "", {"a": float("-inf")}),
     ):

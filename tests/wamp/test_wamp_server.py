@@ -12,7 +12,12 @@ def test_is_a_component_of_the_websocket_layer():
     server = WampServer(Component())
     assert isinstance(server, MessageComponentInterface)
     assert isinstance(server, WsServerInterface)
-    assert server.getSubProtocols() == ["wamp"]
+    assert server.getSubProtocols() == [
+        "wamp",
+        "wamp.2.json",
+        "wamp.2.msgpack",
+        "wamp.2.cbor",
+    ]
 
 
 def test_topic_is_for_code_without_a_client(serve, connect):

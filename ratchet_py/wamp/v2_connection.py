@@ -1,0 +1,256 @@
+"""A client that speaks version 2: what the application does not see of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+
+from ratchet_py.broker.interfaces import newPublicationId
+from ratchet_py.interfaces import ConnectionInterface
+from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.wamp import curie as curies
+from ratchet_py.wamp.v2 import PROTOCOL_VIOLATION, SUBSCRIBE, WampV2
+from ratchet_py.wamp.wamp_connection import CANCELLED, Handlers, WampConnection
+
+if TYPE_CHECKING:
+    from ratchet_py.wamp.authentication import Challenge
+    from ratchet_py.wamp.topic import Topic
+
+__all__ = ["V2Connection", "Waiting"]
+
+# What a close of these codes means to a client of version 2; any other is a normal one.
+_REASONS = {
+    1001: "wamp.close.system_shutdown",
+    1002: PROTOCOL_VIOLATION,
+    1003: PROTOCOL_VIOLATION,
+    1007: PROTOCOL_VIOLATION,
+    1008: PROTOCOL_VIOLATION,
+    1009: "wamp.error.payload_size_exceeded",
+}
+_NORMAL = "wamp.close.normal"
+
+# Most clients hold nothing of that kind.
+_NO_WAITING: dict[str, Waiting] = {}
+_NO_TOPICS: dict[int, str] = {}
+
+
+class Waiting:
+    """A subscription that the application has not decided on.
+
+    The client closes when it gets an event of a subscription that has not been confirmed, so the
+    events wait, those that ``onSubscribe`` itself sends included.
+
+    Attributes:
+        requests: What the answers are to carry; most clients ask once.
+        events: The messages.
+    """
+
+    __slots__ = ("_conn", "_size", "events", "requests")
+
+    def __init__(self, conn: V2Connection, request: int) -> None:
+        self._conn = conn
+        self._size = 0
+        self.requests = [request]
+        self.events: list[Any] = []
+
+    def hold(self, message: Any) -> None:
+        """Keep an event until the client knows its subscription."""
+        if self._size > self._conn.maxHeld:
+            self._conn.close(1013, "slow consumer")
+            return
+        self._size += len(message)
+        self.events.append(message)
+
+
+class V2Connection(WampConnection):
+    """One client of version 2, to the application a WampConnection like any other.
+
+    Attributes:
+        opening: The ``onOpen`` that has not finished; None before and after.
+        isJoined: Whether the client has had its WELCOME.
+        timer: Closes the connection unless it joins in time.
+        authenticating: What it takes to say who it is, while that goes on.
+        challenge: What the client has to answer.
+        waiting: Subscriptions that have not been decided on, by topic.
+        subscribed: The topics of its subscriptions, by number.
+        maxHeld: How many bytes of events may wait for one decision.
+    """
+
+    __slots__ = (
+        "authenticating",
+        "challenge",
+        "isJoined",
+        "maxHeld",
+        "opening",
+        "subscribed",
+        "timer",
+        "waiting",
+    )
+
+    codec: WampV2
+    opening: Deferred[None] | None
+    isJoined: bool
+    timer: IDelayedCall | None
+    authenticating: Deferred[Any] | None
+    challenge: Challenge | None
+    waiting: dict[str, Waiting]
+    subscribed: dict[int, str]
+    maxHeld: int
+
+    def __init__(
+        self,
+        conn: ConnectionInterface,
+        codec: WampV2,
+        curie: curies.Rule = curies.auto,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        super().__init__(conn, codec, curie, limits.callsInFlight)
+        self.opening = None
+        self.handlers = {}
+        self.isJoined = False
+        self.timer = None
+        self.authenticating = None
+        self.challenge = None
+        self.waiting = _NO_WAITING
+        self.subscribed = _NO_TOPICS
+        self.maxHeld = limits.sendBuffer
+
+    def event(self, topic: Topic | str, msg: Any) -> V2Connection:
+        """Send this client alone an event of a topic; nothing, if it has not subscribed."""
+        name = str(topic)
+        send = self.sender(name)
+        if send is not _drop:
+            send(self.codec.event(name, msg, newPublicationId()))
+        return self
+
+    def prefix(self, curie: str, uri: Topic | str) -> V2Connection:
+        """Note a prefix for :meth:`getUri`; version 2 has none, so the client is not told."""
+        self.WAMP.prefixes[curie] = str(uri)
+        return self
+
+    def close(self, code: Any = 1000, reason: str = "") -> None:
+        """Say goodbye in the client's own terms, and close the connection.
+
+        Args:
+            code: A WebSocket close code, from which follows the reason of the goodbye.
+            reason: Words that go with it, at most 123 bytes of UTF-8.
+        """
+        uri = _NORMAL if code is None else _REASONS.get(code, _NORMAL)
+        if self.isJoined:
+            self.sendBelow(self.codec.goodbye(uri, reason))
+        else:
+            self.sendBelow(self.codec.abort(uri, reason))
+        super().close(code, reason)
+
+    def sender(self, topic: str) -> Callable[[Any], object]:
+        """What an event of a topic is sent with: not before the client knows its subscription."""
+        if self.codec.numbers.get(topic) in self.subscribed:
+            return super().sender(topic)
+        waiting = self.waiting.get(topic)
+        return _drop if waiting is None else waiting.hold
+
+    def wait(self, topic: str, request: int) -> bool:
+        """The client wants to subscribe; its events wait.
+
+        Returns:
+            Whether that is new: if not, the same decision answers both requests.
+        """
+        waiting = self.waiting.get(topic)
+        if waiting is not None:
+            waiting.requests.append(request)
+            return False
+        if self.waiting is _NO_WAITING:
+            self.waiting = {}
+        self.waiting[topic] = Waiting(self, request)
+        self.codec.numbers.take(topic)
+        return True
+
+    def confirm(self, topic: str) -> None:
+        """It may: say so, and then send what has waited."""
+        waiting = self.waiting.pop(topic, None)
+        if waiting is None:
+            return  # gone meanwhile
+        codec = self.codec
+        number = codec.numbers.get(topic)
+        for request in waiting.requests:
+            self.sendBelow(codec.subscribed(request, number))
+        if number in self.subscribed:
+            codec.numbers.release(topic)
+        else:
+            if self.subscribed is _NO_TOPICS:
+                self.subscribed = {}
+            self.subscribed[number] = topic
+        for message in waiting.events:
+            self.sendBelow(message)
+        live = self.WAMP.subscriptions.get(topic)
+        if live is not None:
+            live.renew(self)
+
+    def deny(self, topic: str, uri: str, desc: str, details: Any = None) -> None:
+        """It may not: say so, and forget what has waited."""
+        waiting = self.waiting.get(topic)
+        if waiting is None:
+            return
+        messages = [
+            self.codec.refusal(SUBSCRIBE, request, uri, desc, details)
+            for request in waiting.requests
+        ]
+        del self.waiting[topic]
+        live = self.WAMP.subscriptions.get(topic)
+        if live is not None and self.codec.numbers.get(topic) not in self.subscribed:
+            live.remove(self)
+        self.codec.numbers.release(topic)
+        for message in messages:
+            self.sendBelow(message)
+
+    def end(self, number: int) -> str | None:
+        """It unsubscribes.
+
+        Returns:
+            The topic; None if there is no such subscription.
+        """
+        topic = self.subscribed.pop(number, None)
+        if topic is not None:
+            self.codec.numbers.release(topic)
+        return topic
+
+    def cancel(self, id: int) -> bool:
+        """It wants no result of a call any more.
+
+        Returns:
+            Whether there is such a call, as far as we remember, that has not been answered.
+        """
+        calls = self._calls
+        key = hash(id)
+        if calls is None or calls.get(key, 0) < 1:
+            return False
+        calls[key] = CANCELLED
+        return True
+
+    def joined(self, handlers: Handlers) -> None:
+        """It is one of us: it may say all there is to say."""
+        self.handlers = handlers
+        self.isJoined = True
+        self._stopTimer()
+
+    def ended(self) -> None:
+        """The connection is gone."""
+        self._stopTimer()
+        if self.authenticating is not None:
+            self.authenticating.cancel()
+        for topic in (*self.waiting, *self.subscribed.values()):
+            self.codec.numbers.release(topic)
+        self.waiting = _NO_WAITING
+        self.subscribed = _NO_TOPICS
+
+    def _stopTimer(self) -> None:
+        if self.timer is not None and self.timer.active():
+            self.timer.cancel()
+        self.timer = None
+
+
+def _drop(message: Any) -> None:
+    """The application has put a client into a topic to which it has not subscribed."""
