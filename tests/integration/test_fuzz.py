@@ -246,9 +246,7 @@ async def session(served, echo, random, budget):
         random.choice([script.message, script.message, script.ping, script.pong])()
     certain = len(script.answers)
     ending = random.choice(["close", "broken", "broken", "noise", "halfFrame", "leave", "reset"])
-    if ending in ("leave", "reset"):
-        pass
-    else:
+    if ending not in ("leave", "reset"):
         getattr(script, ending)()
 
     client = await served.client()
@@ -268,8 +266,8 @@ async def session(served, echo, random, budget):
         if ending == "noise":
             assertSame(received[:certain], script.answers)
         else:
-            # A close frame has a reason where ours names only the code.
             if ending == "broken":
+                # Its close frame has a reason, which is not for us to know.
                 opcode, payload = received[-1]
                 assert len(payload) > 2
                 received[-1] = (opcode, payload[:2])
