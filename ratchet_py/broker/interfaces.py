@@ -12,7 +12,7 @@ __all__ = ["BrokerInterface", "Publication", "newPublicationId"]
 
 
 def newPublicationId() -> int:
-    """A random id of a publication."""
+    """A random id of a publication: 1 to 2 to the power of 53."""
     return random.getrandbits(53) + 1
 
 
@@ -24,13 +24,14 @@ class Publication:
         event: Any JSON value.
         exclude: Session ids that are not to get it.
         eligible: The only session ids that are to get it; empty for everybody.
-        id: Names it to clients of version 2, in every process the same; 1 to 2 to the power of 53.
+        id: Names it to clients of version 2; 0 if none of them is to be told. A broker between
+            processes sends :func:`newPublicationId` along where it is 0.
     """
 
     event: Any
     exclude: Sequence[str] = ()
     eligible: Sequence[str] = ()
-    id: int = field(default_factory=newPublicationId, compare=False)
+    id: int = field(default=0, compare=False)
 
 
 class BrokerInterface(ABC):

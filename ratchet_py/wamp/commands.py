@@ -98,10 +98,6 @@ class Publish(Struct, frozen=True):
     excludeMe: bool = False
     request: int | None = None
 
-    def excluded(self, sessionId: str) -> list[Any]:
-        """The session ids that are not to get it, if this is the publisher's."""
-        return [sessionId, *self.exclude] if self.excludeMe else self.exclude
-
 
 class Hello(Struct, frozen=True):
     """Open a session (version 2).

@@ -122,5 +122,5 @@ class CodecInterface(ABC):
         Args:
             topic: The topic's id.
             event: What the application has broadcast.
-            publication: Its id, the same in every form of the same event.
+            publication: Its id, the same in every form of the same event; 0 for any.
         """

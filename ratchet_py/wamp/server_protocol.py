@@ -189,6 +189,9 @@ class ServerProtocol(MessageComponentInterface):
 
     def _onPublish(self, conn: WampConnection, command: Publish) -> Deferred[None] | None:
         topic = self._uri(conn, command.topic)
+        exclude = command.exclude
+        if command.excludeMe:
+            exclude = [conn.WAMP.sessionId, *exclude]
         return call(
             self.component,
             _unlessRefused,
@@ -196,7 +199,7 @@ class ServerProtocol(MessageComponentInterface):
             self.component.onPublish,
             topic,
             command.event,
-            command.excluded(conn.WAMP.sessionId),
+            exclude,
             command.eligible,
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from twisted.logger import Logger
 
-from ratchet_py.broker.interfaces import Publication
+from ratchet_py.broker.interfaces import Publication, newPublicationId
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.wamp.interfaces import CodecInterface
 from ratchet_py.wamp.wamp_connection import WampConnection
@@ -281,9 +281,9 @@ class Topic:
         for subscriber, send in subscribers.items():
             byCodec.setdefault(subscriber.codec, []).append(send)
         # All are made before anybody gets one: what cannot be said in one form, nobody hears.
+        id = publication.id or newPublicationId()
         messages = [
-            (codec.event(self._id, publication.event, publication.id), byCodec[codec])
-            for codec in byCodec
+            (codec.event(self._id, publication.event, id), byCodec[codec]) for codec in byCodec
         ]
         for message, sends in messages:
             _sendToAll(sends, message)

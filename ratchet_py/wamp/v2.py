@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from ratchet_py import __version__
+from ratchet_py.broker.interfaces import newPublicationId
 from ratchet_py.errors import ProtocolError
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.wamp.commands import (
@@ -280,6 +281,7 @@ class WampV2(CodecInterface):
     def event(self, topic: str, event: Any, publication: int) -> Any:
         """``[36, number, publication, {}, [event]]``; of a Payload its args and kwargs."""
         number = self.numbers.get(topic)
+        publication = publication or newPublicationId()
         if event.__class__ is Payload:
             return self._prepare([EVENT, number, publication, _NOTHING, *_arguments(event)])
         return self._prepare([EVENT, number, publication, _NOTHING, [event]])

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from ratchet_py.broker.interfaces import newPublicationId
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.wamp import curie as curies
@@ -123,7 +122,7 @@ class V2Connection(WampConnection):
         name = str(topic)
         send = self.sender(name)
         if send is not _drop:
-            send(self.codec.event(name, msg, newPublicationId()))
+            send(self.codec.event(name, msg, 0))
         return self
 
     def prefix(self, curie: str, uri: Topic | str) -> V2Connection:

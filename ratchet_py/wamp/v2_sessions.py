@@ -224,6 +224,9 @@ class V2Sessions:
         assert isinstance(conn, V2Connection)
         codec, request = conn.codec, command.request
         assert request is not None
+        exclude = command.exclude
+        if command.excludeMe:
+            exclude = [conn.WAMP.sessionId, *exclude]
         current = Publishing(topic, newPublicationId())
         token = publishing.set(current)
         try:
@@ -233,7 +236,7 @@ class V2Sessions:
                     conn,
                     topic,  # type: ignore[arg-type]
                     command.event,
-                    command.excluded(conn.WAMP.sessionId),
+                    exclude,
                     command.eligible,
                 ),
                 lambda: conn.sendBelow(codec.published(request, current.id)),
