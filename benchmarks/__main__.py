@@ -41,8 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
     report.write(results, folder)
     _progress("")
     print(report.asText(report.Summary(results)))
+    for failure in results["failed"]:
+        print(f"\n{failure}", file=sys.stderr)
     print(f"\nWritten to {folder}")
-    return 0
+    return 1 if results["failed"] else 0
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

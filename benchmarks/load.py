@@ -99,12 +99,12 @@ class Client:
 
     __slots__ = ("awaited", "fd", "recv", "rest", "script", "send", "sentAt", "sock")
 
-    def __init__(self, sock: socket.socket, rest: bytes = b"") -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.fd = sock.fileno()
         self.recv = sock.recv
         self.send = sock.send
-        self.rest = rest
+        self.rest = b""
         self.sentAt = 0.0
         self.awaited = b""
         self.script: Iterator[tuple[bytes, bytes]] = iter(())
@@ -156,22 +156,26 @@ def connect(
         canned: The server answers without having read what it is sent.
     """
     clients: list[Client] = []
-    while len(clients) < count:
-        started = []
-        for _ in range(min(50, count - len(clients))):
-            sock = open(port)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _READ)
-            key, accept = wire.newKey()
-            sock.sendall(wire.upgrade(key, protocol))
-            started.append((sock, accept))
-        for sock, accept in started:
-            head = b""
-            while b"\r\n\r\n" not in head:
-                head += _received(sock.recv(4096))
-            head, _, rest = head.partition(b"\r\n\r\n")
-            _checkHandshake(head, accept, canned)
-            sock.setblocking(False)
-            clients.append(Client(sock, rest))
+    try:
+        while len(clients) < count:
+            started = []
+            for _ in range(min(50, count - len(clients))):
+                client = Client(open(port))
+                clients.append(client)
+                client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _READ)
+                key, accept = wire.newKey()
+                client.sock.sendall(wire.upgrade(key, protocol))
+                started.append((client, accept))
+            for client, accept in started:
+                while b"\r\n\r\n" not in client.rest:
+                    client.rest += _received(client.recv(4096))
+                head, _, client.rest = client.rest.partition(b"\r\n\r\n")
+                _checkHandshake(head, accept, canned)
+                client.sock.setblocking(False)
+    except BaseException:
+        for client in clients:
+            client.close()
+        raise
     return clients
 
 
@@ -203,6 +207,10 @@ class Load:
     def pump(self, until: float, record: Callable[[float], object]) -> int:
         """Go on until that time; returns how many messages the server has handled."""
         raise NotImplementedError
+
+    def finish(self) -> None:
+        """Wait for what is due, then drop the connections."""
+        self.close()
 
     def close(self) -> None:
         """Drop the connections."""
@@ -259,7 +267,7 @@ class Ask(Load):
                 answered += 1
         return answered * self.weight
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Wait for the answers that are due, then drop the connections."""
         due = set(self._byFd) if self._begun else set()
         while due:
@@ -267,7 +275,7 @@ class Ask(Load):
                 client = self._byFd[fd]
                 if _complete(client, client.recv(_READ)):
                     due.discard(fd)
-        super().close()
+        self.close()
 
 
 def _complete(client: Client, data: bytes) -> bool:
@@ -363,12 +371,12 @@ class Visit(Load):
                     self._come()
         return visits
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Let the last ones go."""
         while self._byFd:
             for fd, _ in self.poller.wait():
                 self._heard(self._byFd[fd])
-        super().close()
+        self.close()
 
     def _come(self) -> None:
         begun = clock()

@@ -73,11 +73,16 @@ class Peer:
 
     def versions(self) -> str:
         """What was measured."""
-        found = [
-            f"ws {_wsVersion()}" if need == "npm ws" else f"{need} {version(need)}"
-            for need in self.needs
-        ]
-        return ", ".join(found)
+        return ", ".join(map(_named, self.needs))
+
+
+def _named(need: str) -> str:
+    if need == "npm ws":
+        return f"ws {_wsVersion()}"
+    found = f"{need} {version(need)}"
+    if need == "autobahn" and importlib.util.find_spec("autobahn.nvx"):
+        found += " with NVX"
+    return found
 
 
 def version(distribution: str) -> str | None:

@@ -73,9 +73,16 @@ def raiseDescriptorLimit() -> int:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process has taken so far, in seconds; ``waited`` for a core that others had."""
+    """What a process has taken so far, in seconds.
+
+    Attributes:
+        cpu: Of its core.
+        kernel: Of that, what system calls took; 0 if it is not known.
+        waited: For a core that others had; 0 if it is not known.
+    """
 
     cpu: float
+    kernel: float
     waited: float
 
 
@@ -85,8 +92,14 @@ def usage(pid: int) -> Usage:
         tasks = os.listdir(f"/proc/{pid}/task")
         times = [_schedstat(f"/proc/{pid}/task/{task}/schedstat") for task in tasks]
     except OSError:
-        return Usage(_seconds(_ps(pid, "cputime")), 0.0)
-    return Usage(sum(cpu for cpu, _ in times), sum(waited for _, waited in times))
+        return Usage(_seconds(_ps(pid, "cputime")), 0.0, 0.0)
+    return Usage(sum(cpu for cpu, _ in times), _kernel(pid), sum(waited for _, waited in times))
+
+
+def _kernel(pid: int) -> float:
+    # The second field is the program's name, and may hold anything.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[12]) / os.sysconf("SC_CLK_TCK")
 
 
 def _schedstat(path: str) -> tuple[float, float]:
@@ -169,7 +182,7 @@ class Server:
     def settled(self) -> Usage:
         """The usage once it is idle: before, its last moments may not be in the account."""
         found, before = self.usage(), None
-        while found != before:
+        while before is None or found.cpu != before.cpu:
             time.sleep(0.02)
             found, before = self.usage(), found
         return found

@@ -143,7 +143,7 @@ class Summary:
 
     def layer(self) -> Spread | None:
         """Microseconds for each message and layer more."""
-        pairs = zip(self.runs("layers", OURS), self.runs("no-layers", OURS), strict=True)
+        pairs = zip(self.runs("layers", OURS), self.runs("no-layers", OURS), strict=False)
         return Spread.of((_cost(more) - _cost(none)) / LAYERS for more, none in pairs)
 
     def disturbed(self) -> float:
@@ -178,9 +178,9 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def number(value: float) -> str:
     """Three digits of it."""
-    if value >= 100:
+    if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def spread(found: Spread | None, unit: str = "") -> str:
@@ -283,6 +283,21 @@ def generator(summary: Summary) -> str:
     return table(header, rows)
 
 
+def remains(summary: Summary) -> str:
+    """Of what our figures are made: the kernel, Python's sockets, Twisted, and what is ours."""
+    rows = []
+    for key in summary.scenarios():
+        costs = [summary.cpu(key, peer) for peer in (OURS, "floor-direct", "epoll")]
+        if not all(costs):
+            continue
+        own, twisted, bare = (cost.middle for cost in costs if cost)
+        kernel = summary.middle(key, OURS, lambda run: run["kernel"] / run["cpu"])
+        cells = (own, bare, twisted - bare, own - twisted)
+        rows.append([key, *map(number, cells), f"{kernel:.0%}"])
+    header = ["us", "ours", "sockets and epoll", "Twisted adds", "we add", "kernel's share of ours"]
+    return table(header, rows) if rows else ""
+
+
 def goals(summary: Summary) -> str:
     """The goals of the project, and what came of them."""
     rows = []
@@ -334,6 +349,13 @@ def sections(summary: Summary) -> list[tuple[str, str, str]]:
         ),
         ("Cost of a message", _starred(summary), costs(summary)),
         (f"Times as fast as {REFERENCE}", "By CPU; middle, lowest and highest.", ratios(summary)),
+        (
+            "Where the time goes",
+            "The limit is what the kernel takes for it, with the least that Python can do around "
+            "it; the floor that writes at once has Twisted's dispatch on top; the rest is the "
+            "stack: HTTP, frames, UTF-8, WebSocket, the application.",
+            remains(summary),
+        ),
         ("Messages a second", "On one core, counted by the generator.", rates(summary)),
         (
             "Latency",
@@ -372,6 +394,7 @@ def about(summary: Summary) -> list[str]:
     lines.append(", ".join(dict.fromkeys(", ".join(versions).split(", "))))
     for name, reason in summary.results["skipped"].items():
         lines.append(f"Skipped: {name}, because {reason}")
+    lines += [f"Failed: {failure.splitlines()[0]}" for failure in summary.results["failed"]]
     share = summary.disturbed()
     if share:
         lines.append(

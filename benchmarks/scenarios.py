@@ -173,7 +173,8 @@ def run(scenario: Scenario, server: Server, settings: Settings) -> dict[str, Any
     """Measure once.
 
     Returns:
-        In seconds: ``wall``, what the server's process had of its core (``cpu``) and what the
+        In seconds: ``wall``, what the server's process had of its core (``cpu``), what of that its
+        system calls took (``kernel``, to 10 ms), what the
         generator had (``generator``, without its idle polls), how long the two were kept from
         running by other processes (``disturbed``), and percentiles of the latency.
     """
@@ -183,14 +184,16 @@ def run(scenario: Scenario, server: Server, settings: Settings) -> dict[str, Any
         before, ownBefore = server.usage(), usage(os.getpid())
         sample = load.run(settings.seconds)
         after, ownAfter = server.usage(), usage(os.getpid())
-    except (LoadError, OSError) as error:
-        raise LoadError(f"{server.peer.name}, {scenario.key}: {error}\n{server.said()}") from error
-    load.close()
+        load.finish()
+    except BaseException:
+        load.close()
+        raise
     times = sorted(sample.latencies)
     return {
         "messages": sample.messages,
         "wall": sample.wall,
         "cpu": after.cpu - before.cpu,
+        "kernel": after.kernel - before.kernel,
         "disturbed": after.waited - before.waited + ownAfter.waited - ownBefore.waited,
         "generator": sample.busy,
         "p50": _percentile(times, 0.5),

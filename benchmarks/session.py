@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks import report
+from benchmarks.load import LoadError
 from benchmarks.peers import Peer
 from benchmarks.process import Cores, Server, pin, raiseDescriptorLimit
 from benchmarks.scenarios import (
@@ -25,6 +26,10 @@ from benchmarks.scenarios import (
 
 # In how many rounds memory is measured: it hardly varies.
 MEMORY_ROUNDS = 2
+
+
+# What a server that fails is noticed by.
+FAILURES = (LoadError, OSError)
 
 
 class Session:
@@ -74,6 +79,7 @@ class Session:
                 for peer in self.peers
             },
             "skipped": missing,
+            "failed": [],
             "runs": [],
             "memory": [],
             "closing": [],
@@ -100,6 +106,7 @@ class Session:
                 for app in self._apps(peer)
             }
             for server in servers.values():
+                # Reading the port waits until it listens.
                 self._say(f"round {round + 1}: {server.peer.name} {server.app}: {server.port}")
             for scenario in self.scenarios:
                 able = [peer for peer in self.peers if servable(peer, scenario)]
@@ -127,7 +134,11 @@ class Session:
         return [app for app in peer.apps if app in wanted]
 
     def _measure(self, scenario: Scenario, server: Server, key: str, round: int) -> None:
-        found = run(scenario, server, self.settings)
+        try:
+            found = run(scenario, server, self.settings)
+        except FAILURES as error:
+            self._failed(f"{server.peer.name}, {key}", error, server)
+            return
         found = {"scenario": key, "peer": server.peer.name, "round": round, **found}
         self.results["runs"].append(found)
         cost = found["cpu"] / found["messages"] * 1e6
@@ -136,13 +147,22 @@ class Session:
             f"round {round + 1}: {key}: {server.peer.name}: {cost:.2f} us CPU, {rate:,.0f} a second"
         )
 
+    def _failed(self, what: str, error: Exception, server: Server) -> None:
+        # The other measurements are not to be lost for it.
+        self.results["failed"].append(f"{what}: {error}\n{server.said()}")
+        self._say(self.results["failed"][-1])
+
     def _memory(self, peer: Peer, round: int) -> None:
         kinds = {"websocket": ("echo", None), "common": ("wamp", "common"), "own": ("wamp", "own")}
         for kind, (app, wamp) in kinds.items():
             if app not in peer.apps:
                 continue
             with Server(peer, app, self.cores.server) as server:
-                found = idleMemory(server, self.settings, wamp)
+                try:
+                    found = idleMemory(server, self.settings, wamp)
+                except FAILURES as error:
+                    self._failed(f"{peer.name}, memory", error, server)
+                    continue
             self.results["memory"].append(
                 {"peer": peer.name, "kind": kind, "round": round, **found}
             )
@@ -152,7 +172,11 @@ class Session:
     def _closing(self, peer: Peer, round: int) -> None:
         for topics in (0, self.settings.topics):
             with Server(peer, "wamp", self.cores.server) as server:
-                found = closing(server, self.settings, topics)
+                try:
+                    found = closing(server, self.settings, topics)
+                except FAILURES as error:
+                    self._failed(f"{peer.name}, close", error, server)
+                    continue
             self.results["closing"].append({"peer": peer.name, "round": round, **found})
             spent = found["cpu"] * 1e6
             self._say(f"round {round + 1}: close: {topics} topics elsewhere: {spent:.1f} us CPU")

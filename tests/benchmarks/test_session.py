@@ -13,7 +13,7 @@ from benchmarks.__main__ import main
 from benchmarks.load import Ask, LoadError, connect
 from benchmarks.peers import PEERS, named
 from benchmarks.process import Cores, Server
-from benchmarks.scenarios import SCENARIOS, Settings
+from benchmarks.scenarios import SCENARIOS, Settings, selected
 from benchmarks.session import Session
 
 # What is there wherever this package is.
@@ -24,7 +24,9 @@ SETTINGS = replace(Settings.tiny(), rounds=2)
 
 @pytest.fixture(scope="module")
 def results():
-    return Session(named(ALWAYS), SCENARIOS, SETTINGS, say=lambda line: None).run()
+    found = Session(named(ALWAYS), SCENARIOS, SETTINGS, say=lambda line: None).run()
+    assert found["failed"] == []
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,7 @@ def test_every_peer_that_is_here_answers_what_it_is_asked(peer):
 
     results = Session([peer], able, Settings.tiny(), extras=False, say=lambda line: None).run()
 
+    assert results["failed"] == []
     assert [run["scenario"] for run in results["runs"]] == [scenario.key for scenario in able]
 
 
@@ -104,6 +107,17 @@ def test_a_peer_that_is_not_here_is_named_as_skipped(capsys, tmp_path):
     assert list(session.results["skipped"]) == ["absent"]
     assert "no-such-distribution is not installed" in session.results["skipped"]["absent"]
     assert [peer.name for peer in session.peers] == ["ratchet_py"]
+
+
+def test_what_fails_is_named_and_the_others_are_measured(tmp_path):
+    deaf = replace(PEERS[0], name="deaf", apps={"echo": "wamp"})
+
+    results = Session([deaf, PEERS[0]], selected(["echo"]), Settings.tiny(), extras=False).run()
+
+    (failure,) = results["failed"]
+    assert failure.startswith("deaf, echo: ")
+    assert [run["peer"] for run in results["runs"]] == ["ratchet_py"]
+    assert f"Failed: {failure.splitlines()[0]}" in report.asText(report.Summary(results))
 
 
 def test_another_answer_than_the_right_one_ends_the_measurement():
