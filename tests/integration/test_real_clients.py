@@ -21,11 +21,14 @@ from websockets.sync.client import connect
 
 from ratchet_py.limits import Limits
 from tests.integration.conftest import Echo
-from tests.integration.wire import patient
+from tests.integration.wire import PATIENCE, patient
 
 LARGE = "grüße " * 200_000
 
 # -- Autobahn --------------------------------------------------------------------------------------
+
+
+TIMEOUTS = ("openHandshakeTimeout", "closeHandshakeTimeout", "serverConnectionDropTimeout")
 
 
 class AutobahnClient(WebSocketClientProtocol):
@@ -94,7 +97,8 @@ def autobahn():
         )
         factory.noisy = False
         factory.protocol = AutobahnClient
-        factory.setProtocolOptions(**options)
+        # By itself it gives up after a second, which a busy machine may need.
+        factory.setProtocolOptions(**dict.fromkeys(TIMEOUTS, PATIENCE), **options)
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", served.port)
         client = await endpoint.connect(factory)
         clients.append(client)
