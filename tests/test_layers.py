@@ -36,6 +36,7 @@ LAYERS = {
     "wamp": {"websocket.interfaces", "broker.interfaces", "broker.memory"},
     "broker": set(),
     "metrics": set(),
+    "jwt": {"http.request", "wamp.authentication"},
 }
 
 # The codec has no I/O: it knows its own errors and its limits, and nothing of Twisted.
