@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 import pytest_twisted
+from twisted.web.static import Data
 
 from ratchet_py import App, __version__
 from ratchet_py.http import HttpServer
@@ -284,6 +285,15 @@ async def test_a_head_of_just_the_limit(serve, echo):
     for size, status in ((padding, 101), (padding + 1, 431)):
         client = await served.client(request(Cookie="a" * size))
         assert (await client.response()).status == status
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_on_the_same_port_may_use_http_1_0(serve, echo):
+    served = await serve({"/chat": echo, "/health": Data(b"well", "text/plain")})
+    client = await served.client(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    response = await client.response()
+    assert (response.status, response.body) == (200, b"well")
+    await client.end()
 
 
 @pytest_twisted.ensureDeferred

@@ -150,7 +150,7 @@ class Client(Protocol):
             rest = bytes(self._data).partition(b"\r\n\r\n")[2]
         del self._data[: len(head) + 4 + length]
         version, status, _ = line.split(" ", 2)
-        assert version == "HTTP/1.1"
+        assert version in ("HTTP/1.0", "HTTP/1.1")
         return Response(line, int(status), headers, rest[:length])
 
     async def frame(self):
