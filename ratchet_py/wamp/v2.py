@@ -347,10 +347,11 @@ class WampV2(CodecInterface):
         options, topic = message[2], message[3]
         if type(options) is not dict or type(topic) is not str:
             _malformed("the options or the topic of a SUBSCRIBE are of the wrong kind")
-        match = options.get("match", "exact")
-        if type(match) is not str:
+        match = options.get("match")
+        if match is not None and type(match) is not str:
             _malformed("the match of a SUBSCRIBE is no text")
-        if match != "exact":
+        # Wampy sends what it has no value for as null.
+        if match not in (None, "exact"):
             uri = "wamp.error.option_not_allowed"
             return Refusal(SUBSCRIBE, request, uri, "topics are matched exactly here")
         if not topic:
@@ -464,7 +465,7 @@ def _hello(message: list[Any]) -> Command:
     _, realm, details, *_ = message
     if type(realm) is not str or type(details) is not dict:
         _malformed("the realm or the details of HELLO are of the wrong kind")
-    if type(details.get("roles", _NOTHING)) is not dict:
+    if type(details.get("roles") or _NOTHING) is not dict:
         _malformed("the roles of HELLO are no object")
     authid = details.get("authid")
     if authid is not None and type(authid) is not str:

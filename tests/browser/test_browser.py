@@ -9,3 +9,7 @@ HERE = Path(__file__).parent
 
 def test_demo(node, chromium):
     node.test(HERE / "demo.test.mjs", RATCHET_CHROMIUM=chromium)
+
+
+def test_autobahn_browser(node, chromium):
+    node.test(HERE / "wamp2.test.mjs", RATCHET_CHROMIUM=chromium)

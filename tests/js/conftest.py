@@ -25,7 +25,7 @@ class Node:
     """Node.js, with the packages of ``tests/js/package.json``."""
 
     def __init__(self, program):
-        self._program = program
+        self.program = program
 
     def test(self, path, **environment):
         """Run a file of ``node:test`` tests; every one of them must run and pass.
@@ -53,7 +53,7 @@ class Node:
 
     def _run(self, *arguments, **options):
         done = subprocess.run(
-            [self._program, *arguments],
+            [self.program, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

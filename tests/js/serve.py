@@ -46,11 +46,24 @@ class Obedient(WampServerInterface):
         if procedure == "announce":
             conn.prefix(*params)
             return True
+        if procedure == "never":
+            return None
         if procedure == "drop":
             return conn.abort()
         if procedure == "bye":
             return conn.close(params[0], "bye")
         raise CallError("http://example.com/error#refused", "not today", {"params": params})
+
+
+class Room(Obedient):
+    """Says "go" to the topic ``com.example.room.N`` when there are N; echoes calls."""
+
+    def onSubscribe(self, conn, topic):
+        if len(topic) == int(str(topic).rpartition(".")[2]):
+            topic.broadcast({"go": True})
+
+    def onCall(self, conn, id, topic, params):
+        return params
 
 
 @inlineCallbacks
@@ -78,6 +91,7 @@ def main():
 
     app = App(None)
     app.route("/test", Obedient(), ["*"])
+    app.route("/room", Room(), ["*"])
     mount(app)
     listen(app, int(sys.argv[1]) if len(sys.argv) > 1 else 0).addErrback(
         lambda failure: (print(failure, file=sys.stderr), reactor.stop())

@@ -1,4 +1,4 @@
-"""ratchet.js, and WAMP 1 clients of others, in Node."""
+"""ratchet.js, and clients of others, in Node."""
 
 from __future__ import annotations
 
@@ -22,3 +22,7 @@ def test_types(node):
 
 def test_npm_package_wamp1_and_ratchet_py(node):
     node.test(HERE / "wamp1.test.mjs")
+
+
+def test_clients_of_wamp_2_and_ratchet_py(node):
+    node.test(HERE / "wamp2.test.mjs")
