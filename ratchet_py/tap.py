@@ -34,7 +34,7 @@ __all__ = ["Options", "RatchetService", "makeService"]
 log = Logger()
 
 # A file or a module, and a name in it. A Windows path has a colon, too, but no name after it.
-_NAME = re.compile(r"(.+?)(?::([A-Za-z_][\w.]*))?")
+_NAME = re.compile(r"(.*?)(?::([A-Za-z_][\w.]*))?")
 
 _NOT_THE_OPERATORS = ("<", os.path.dirname(__file__), os.path.dirname(os.__file__))
 
@@ -106,6 +106,19 @@ class Options(BaseOptions):
             raise UsageError("--app and --route exclude each other: an App has its own routes")
 
 
+class CannotStart(SystemExit, Exception):
+    """Ends the process with one line, also where ``twistd`` has taken hold of stderr.
+
+    It is an :class:`Exception` as well, because ``twistd`` looks for one: for another it would
+    leave its pid file, and as a daemon its parent would wait for ever.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        if sys.stderr is not sys.__stderr__ and sys.__stderr__ is not None:
+            print(message, file=sys.__stderr__, flush=True)
+
+
 class RatchetService(Service):
     """Listens while it runs; stopping it closes every client and waits for them.
 
@@ -133,14 +146,20 @@ class RatchetService(Service):
             return
         self._listening = True
         failed: list[Failure] = []
-        self.server.listen(*self.endpoints).addCallbacks(_report, failed.append)
+        listening = self.server.listen(*self.endpoints).addCallback(_report)
+        listening.addErrback(failed.append if listening.called else self._failedLater)
         if failed:
-            raise SystemExit(f"ratchet: {failed[0].getErrorMessage()}")
+            raise CannotStart(f"ratchet: {failed[0].getErrorMessage()}")
 
     def startService(self) -> None:
         """Listen, if ``privilegedStartService`` has not been called (IService)."""
         self.privilegedStartService()
         super().startService()  # type: ignore[no-untyped-call]
+
+    def _failedLater(self, failure: Failure) -> None:
+        # An endpoint that takes its time; the process runs already, and to no purpose.
+        log.failure("an endpoint could not be opened", failure)
+        self.server.loop.stop()
 
     def stopService(self) -> Deferred[Any]:
         """Close every client with 1001 (IService).
