@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -60,9 +59,12 @@ class Server:
                 return
 
     def stop(self):
-        """End it as Ctrl-C does, and return what it has said."""
+        """End it as Ctrl-C would, and return what it has said.
+
+        Not by SIGINT: whatever a shell starts in the background ignores it, tests included.
+        """
         if self._process.returncode is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.terminate()
         try:
             self.output += self._process.communicate(timeout=PATIENCE)[0] or ""
         except subprocess.TimeoutExpired:
@@ -168,11 +170,14 @@ async def connect():
     """Connects a client as a page of localhost would: ``await connect(port, "/path", "wamp")``."""
     clients = []
 
-    async def client(port, path="/", *subprotocols):
+    async def client(port, path="/", *subprotocols, headers=None):
         from twisted.internet import reactor
 
         factory = WebSocketClientFactory(
-            f"ws://localhost:{port}{path}", origin="http://localhost", protocols=list(subprotocols)
+            f"ws://localhost:{port}{path}",
+            origin="http://localhost",
+            protocols=list(subprotocols),
+            headers=headers,
         )
         factory.protocol = Client
         connected = await HostnameEndpoint(reactor, "127.0.0.1", port).connect(factory)

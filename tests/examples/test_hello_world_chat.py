@@ -23,7 +23,7 @@ def test_what_one_says_the_other_reads(telnets):
     assert two.recv(100) == b"second\r\n"
 
 
-def test_ctrl_c_ends_it_and_the_connections(serve):
+def test_stopping_it_ends_the_connections(serve):
     server = serve("hello_world_chat.py")
     stopping = Thread(target=server.stop)
     with socket.create_connection(("127.0.0.1", server.port), 30) as client:

@@ -33,7 +33,7 @@ async def test_a_call_is_answered_with_an_error(serve, connect):
 
 
 @pytest_twisted.ensureDeferred
-async def test_ctrl_c_tells_the_client_that_the_server_goes_away(serve, connect):
+async def test_stopping_it_tells_the_client_that_the_server_goes_away(serve, connect):
     server = serve("open_pubsub.py")
     client = await connect(server.port, "/pubsub", "wamp")
 
