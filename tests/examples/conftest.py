@@ -59,10 +59,7 @@ class Server:
                 return
 
     def stop(self):
-        """End it as Ctrl-C would, and return what it has said.
-
-        Not by SIGINT: whatever a shell starts in the background ignores it, tests included.
-        """
+        """End it as a service manager would, and return what it has said."""
         if self._process.returncode is None:
             self._process.terminate()
         try:
