@@ -210,11 +210,11 @@ def test_the_host_may_be_any_unless_it_is_given(folder):
 
 def test_the_origin_is_our_own_unless_others_are_given(folder):
     stranger = {"Origin": "http://stranger.example"}
-    status = lambda *args: (
-        connect(  # noqa: E731
-            service("-r", "/=things:Upper", *args).server, headers=stranger
-        ).status
-    )
+
+    def status(*args):
+        served = service("-r", "/=things:Upper", *args).server
+        return connect(served, headers=stranger).status
+
     assert status() == 403
     assert status("--origin", "stranger.example") == 101
     assert status("--origin", "friend.example", "--origin", "stranger.example") == 101
@@ -398,7 +398,7 @@ def test_twistd_lists_it_without_importing_it(tmp_path):
         "[maker] = [m for m in getPlugins(IServiceMaker) if m.tapname == 'ratchet']\n"
         "import twisted.plugins.ratchet_plugin\n"
         "print(maker.description)\n"
-        "print([name for name in sys.modules if name.split('.')[0] in ('ratchet_py', 'autobahn')])\n"
+        "print([name for name in sys.modules if name.startswith(('ratchet_py', 'autobahn'))])\n"
     )
     done = run(tmp_path, "-c", program)
     description, ours = done.stdout.splitlines()
