@@ -14,7 +14,7 @@ from twisted.internet.defer import inlineCallbacks
 from ratchet_py import App
 from ratchet_py.demo import mount
 from ratchet_py.errors import CallError
-from ratchet_py.wamp import WampServerInterface
+from ratchet_py.wamp import Authenticator, Authorizer, Rule, User, WampServerInterface
 
 
 class Obedient(WampServerInterface):
@@ -66,6 +66,19 @@ class Room(Obedient):
         return params
 
 
+class Secured(Obedient):
+    """Says who the client is."""
+
+    def onCall(self, conn, id, topic, params):
+        return [conn.WAMP.authid, conn.WAMP.authrole, conn.WAMP.authmethod]
+
+
+USERS = [
+    User("joe", "member", secret="geheim", ticket="a ticket"),
+    User.salted("ann", "her password", "admin", iterations=1000),
+]
+
+
 @inlineCallbacks
 def listen(app, port):
     (v4,) = yield app.listen(f"tcp:{port}:interface=127.0.0.1")
@@ -92,6 +105,8 @@ def main():
     app = App(None)
     app.route("/test", Obedient(), ["*"])
     app.route("/room", Room(), ["*"])
+    auth = Authenticator(USERS, delay=0.05)
+    app.route("/secured", Authorizer(Secured(), [Rule("whoami")]), ["*"], auth=auth)
     mount(app)
     listen(app, int(sys.argv[1]) if len(sys.argv) > 1 else 0).addErrback(
         lambda failure: (print(failure, file=sys.stderr), reactor.stop())

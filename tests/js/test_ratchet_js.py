@@ -24,5 +24,9 @@ def test_npm_package_wamp1_and_ratchet_py(node):
     node.test(HERE / "wamp1.test.mjs")
 
 
+def test_authentication_of_clients_of_both_versions(node):
+    node.test(HERE / "auth.test.mjs")
+
+
 def test_clients_of_wamp_2_and_ratchet_py(node):
     node.test(HERE / "wamp2.test.mjs")
