@@ -75,8 +75,15 @@ class Authorizer(Component):
         rules = [rules] if callable(rules) else list(rules)
         self._default = default
         # By action, so that a publication does not read through the rules for calls.
-        self._rules: dict[Action, list[Rule | Check]] = {
-            action: [rule for rule in rules if not isinstance(rule, Rule) or action in rule.actions]
+        # And a Rule as the bare tuple of what is compared: there may be many of them to read.
+        self._rules: dict[Action, list[Any]] = {
+            action: [
+                (rule.role, rule.authid, rule.matches, rule.allow)
+                if isinstance(rule, Rule)
+                else rule
+                for rule in rules
+                if not isinstance(rule, Rule) or action in rule.actions
+            ]
             for action in ACTIONS
         }
 
@@ -144,9 +151,14 @@ class Authorizer(Component):
         rules = self._rules[action]
         for index in range(start, len(rules)):
             rule = rules[index]
-            if isinstance(rule, Rule):
-                if rule.isFor(role, authid) and rule.matches(uri):
-                    return rule.allow
+            if rule.__class__ is tuple:
+                forRole, forAuthid, matches, allow = rule
+                if (
+                    (forRole is None or forRole == role)
+                    and (forAuthid is None or forAuthid == authid)
+                    and matches(uri)
+                ):
+                    return bool(allow)
                 continue
             try:
                 verdict = rule(conn, action, uri)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -40,8 +40,8 @@ class Rule:
     Example:
         >>> Rule("com.chat.", match="prefix", role="guest", actions={"subscribe"})
         Rule(uri='com.chat.', match='prefix', actions={'subscribe'}, role='guest')
-        >>> Rule("http://example.com/room/*/log", match="glob").matches(
-        ...     "http://example.com/room/blue/log")
+        >>> rule = Rule("http://example.com/room/*/log", match="glob")
+        >>> bool(rule.matches("http://example.com/room/blue/log"))
         True
 
     Attributes:
@@ -52,6 +52,7 @@ class Rule:
             somebody must be authenticated.
         authid: Likewise, one user.
         allow: Whether it allows or forbids.
+        matches: Whether it is about a name: a function of that name.
 
     Raises:
         ValueError: There is no such action, or no such way to match.
@@ -63,18 +64,15 @@ class Rule:
     role: str | None = None
     authid: str | None = None
     allow: bool = True
-    _pattern: re.Pattern[str] | None = field(default=None, init=False, repr=False, compare=False)
+    matches: Callable[[str], object] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.actions, str) or not ACTIONS.issuperset(self.actions):
             raise ValueError(f"actions are some of {sorted(ACTIONS)}, not {self.actions!r}")
-        if self.match == "wildcard":
-            parts = (re.escape(part) if part else r"[^.]+" for part in self.uri.split("."))
-            object.__setattr__(self, "_pattern", re.compile(r"\.".join(parts)))
-        elif self.match == "glob":
-            object.__setattr__(self, "_pattern", re.compile(fnmatch.translate(self.uri)))
-        elif self.match not in ("exact", "prefix"):
+        matcher = _MATCHERS.get(self.match)
+        if matcher is None:
             raise ValueError(f"there is no match {self.match!r}")
+        object.__setattr__(self, "matches", matcher(self.uri))
 
     def __repr__(self) -> str:
         said = [f"uri={self.uri!r}"]
@@ -91,15 +89,34 @@ class Rule:
             said.append("allow=False")
         return f"Rule({', '.join(said)})"
 
-    def matches(self, uri: str) -> bool:
-        """Whether it is about a name."""
-        if self._pattern is not None:
-            return self._pattern.fullmatch(uri) is not None
-        return uri == self.uri if self.match == "exact" else uri.startswith(self.uri)
-
     def isFor(self, role: str | None, authid: str | None) -> bool:
         """Whether it is about a user."""
         return self.role in (None, role) and self.authid in (None, authid)
+
+
+def _exact(uri: str) -> Callable[[str], object]:
+    return uri.__eq__
+
+
+def _prefix(uri: str) -> Callable[[str], object]:
+    return lambda name: name.startswith(uri)
+
+
+def _wildcard(uri: str) -> Callable[[str], object]:
+    parts = (re.escape(part) if part else r"[^.]+" for part in uri.split("."))
+    return re.compile(r"\.".join(parts)).fullmatch
+
+
+def _glob(uri: str) -> Callable[[str], object]:
+    return re.compile(fnmatch.translate(uri)).fullmatch
+
+
+_MATCHERS: dict[str, Callable[[str], Callable[[str], object]]] = {
+    "exact": _exact,
+    "prefix": _prefix,
+    "wildcard": _wildcard,
+    "glob": _glob,
+}
 
 
 def permissions(rules: Iterable[Rule]) -> dict[str, list[dict[str, object]]]:

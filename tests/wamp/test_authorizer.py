@@ -324,3 +324,55 @@ def test_rules_of_a_user_come_in_with_him(makeApp, connect, wire):
     server.onOpen(wire)
     server.onMessage(wire, '[5,"t"]')
     assert names(app) == ["onSubscribe"]
+
+
+# --- version 2
+
+
+@pytest.fixture
+def join(connect):
+    """A client of version 2 that has joined."""
+
+    def join(server):
+        client = connect(server, subProtocol="wamp.2.json").say(1, "realm", {"roles": {}})
+        assert client.heard()[0][0] == 2
+        return client
+
+    return join
+
+
+def test_version_2_is_told(guarded, join):
+    server, app = guarded([])
+    client = join(server).say(48, 1, {}, "p").say(32, 2, {}, "t")
+    client.say(16, 3, {"acknowledge": True}, "t", [1]).say(16, 4, {}, "t", [1])
+    assert [message[:5] for message in client.heard()] == [
+        [8, 48, 1, {}, "wamp.error.not_authorized"],
+        [8, 32, 2, {}, "wamp.error.not_authorized"],
+        [8, 16, 3, {}, "wamp.error.not_authorized"],
+    ]
+    assert names(app) == []
+
+
+def test_version_2_hears_nothing_before_it_is_decided(guarded, join, slow, deciding):
+    server, app = guarded(slow, onSubscribe=lambda conn, topic: topic.broadcast("welcome"))
+    client = join(server).say(32, 1, {}, "t").say(32, 2, {}, "t")
+    server.topic("t").broadcast("before")
+    assert client.heard() == []
+    assert len(deciding) == 1
+    deciding[0].callback(True)
+    server.topic("t").broadcast("after")
+    first, second, *events = client.heard()
+    assert [first[:2], second[:2]] == [[33, 1], [33, 2]]
+    assert [event[4] for event in events] == [["welcome"], ["after"]]
+    assert names(app) == ["onSubscribe"]
+
+
+def test_version_2_is_refused_late(guarded, join, slow, deciding):
+    server, app = guarded(slow)
+    client = join(server).say(32, 1, {}, "t")
+    deciding[0].callback(False)
+    assert [message[:5] for message in client.heard()] == [
+        [8, 32, 1, {}, "wamp.error.not_authorized"]
+    ]
+    assert names(app) == []
+    assert server.topicManager.topics == {}
