@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 
 import jwt
 import pytest
@@ -62,7 +61,7 @@ def bearer(text):
         ({}, {"aud": ["mail", "chat"]}, User("joe")),
         ({"audience": None}, {"aud": None}, User("joe")),
         ({"issuer": "the site"}, {"iss": "the site"}, User("joe")),
-        ({"leeway": 60}, {"exp": int(time.time()) - 20}, User("joe")),
+        ({"leeway": SOON}, {"exp": BEFORE}, User("joe")),
         ({"algorithm": "HS512"}, {"algorithm": "HS512", "key": KEY * 2}, User("joe")),
         (
             {"algorithm": "ES256", "key": PUBLIC},
