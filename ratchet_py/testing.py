@@ -64,13 +64,14 @@ class MemoryTransport:
         self._producerPaused = False
         self._reading = True
         self._closing = False
+        self._aborted = False
         self._ended = False
 
     # -- the server's side ------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
         """Send to the client (ITransport)."""
-        if self.disconnected:
+        if self.disconnected or self._aborted:
             return
         self._outgoing += data
         self._flush()
@@ -110,7 +111,9 @@ class MemoryTransport:
             self._clock.callLater(0, self._lose, ConnectionDone())
 
     def abortConnection(self) -> None:
-        """Close now (ITCPTransport)."""
+        """Close now, and forget what was not sent yet (ITCPTransport)."""
+        self._aborted = True
+        self._outgoing.clear()
         self._clock.callLater(0, self._lose, ConnectionAborted())
 
     def getPeer(self) -> IPv4Address:
