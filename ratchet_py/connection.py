@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ratchet_py.interfaces import ConnectionInterface
+from ratchet_py.meter import Tally
 
 __all__ = ["AbstractConnectionDecorator", "ConnectionRecord"]
 
@@ -23,6 +24,9 @@ _WRITTEN_BY = {
     "WAMP": "WampServer",
     "Session": "SessionProvider",
 }
+
+
+_NOBODYS = Tally()
 
 
 class ConnectionRecord(ConnectionInterface):
@@ -37,6 +41,7 @@ class ConnectionRecord(ConnectionInterface):
         reactor: The clock of every time limit of this connection.
         outermost: The wrapper of the highest layer that has wrapped this client yet, the one that
             knows how to say goodbye in the client's own protocol; None if none has.
+        serverTally: Where its server counts what happens to its clients.
     """
 
     __slots__ = (
@@ -53,6 +58,11 @@ class ConnectionRecord(ConnectionInterface):
     )
 
     outermost: ConnectionInterface | None
+
+    @property
+    def serverTally(self) -> Tally:
+        """Where its server counts; without a server nobody reads it."""
+        return _NOBODYS
 
     def __init__(self, resourceId: int, remoteAddress: str, reactor: IReactorTime) -> None:
         self.resourceId = resourceId

@@ -34,11 +34,14 @@ class RemoteError(RatchetError):
 
     Attributes:
         reason: One line that names the fault; it is sent to the client.
+        limit: Which of the :class:`~ratchet_py.limits.Limits` was exceeded, to be counted; None if
+            it was another kind of fault.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, limit: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.limit = limit
 
 
 class HttpError(RemoteError):
@@ -49,8 +52,14 @@ class HttpError(RemoteError):
         headers: Header fields that belong to the answer, such as ``Allow``.
     """
 
-    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(reason)
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        headers: Mapping[str, str] | None = None,
+        limit: str | None = None,
+    ) -> None:
+        super().__init__(reason, limit)
         self.status = status
         self.headers = dict(headers or {})
 
@@ -62,8 +71,8 @@ class ProtocolError(RemoteError):
         closeCode: The close code of the answer (RFC 6455 section 7.4.1).
     """
 
-    def __init__(self, closeCode: int, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, closeCode: int, reason: str, limit: str | None = None) -> None:
+        super().__init__(reason, limit)
         self.closeCode = closeCode
 
 

@@ -20,8 +20,9 @@ COMMON = {
     "interfaces": set(),
     "errors": {"interfaces"},
     "limits": {"interfaces"},
-    "connection": {"interfaces", "errors", "limits"},
-    "component": {"interfaces", "errors", "limits", "connection", "dispatch"},
+    "meter": set(),
+    "connection": {"interfaces", "errors", "limits", "meter"},
+    "component": {"interfaces", "errors", "limits", "connection", "dispatch", "meter"},
     "dispatch": {"interfaces", "errors", "limits", "connection"},
 }
 

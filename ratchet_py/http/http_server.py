@@ -175,7 +175,8 @@ class HttpServer(MessageComponentInterface):
             exchange.parser = None
             conn.close()
         else:
-            self._refuse(conn, exchange, HttpError(408, "the request took too long"))
+            error = HttpError(408, "the request took too long", limit="handshakeTimeout")
+            self._refuse(conn, exchange, error)
 
     def _refuse(self, conn: ConnectionInterface, exchange: _Exchange, error: HttpError) -> None:
         exchange.refused = True

@@ -120,7 +120,7 @@ class RequestParser:
         return request
 
     def _tooLarge(self) -> HttpError:
-        return HttpError(431, f"request head larger than {self._limit} bytes")
+        return HttpError(431, f"request head larger than {self._limit} bytes", limit="headSize")
 
 
 def _bareLineFeed(data: bytes | bytearray, start: int, end: int) -> bool:

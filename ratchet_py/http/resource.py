@@ -116,7 +116,8 @@ def _checkBody(request: Request, limits: Limits) -> None:
 
 
 def _tooLarge(limits: Limits) -> HttpError:
-    return HttpError(413, f"request body larger than {limits.messageSize} bytes")
+    reason = f"request body larger than {limits.messageSize} bytes"
+    return HttpError(413, reason, limit="messageSize")
 
 
 def _originForm(request: Request) -> bytes:
@@ -322,7 +323,7 @@ class _Channel(HTTPChannel):
 
     def timeoutConnection(self) -> None:
         """The body does not come."""
-        self._refuse(HttpError(408, "the request took too long"))
+        self._refuse(HttpError(408, "the request took too long", limit="handshakeTimeout"))
 
     def _refuse(self, error: HttpError) -> None:
         self.stop()

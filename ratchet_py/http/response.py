@@ -65,6 +65,10 @@ def refuse(
         poweredBy: Whether to name this library.
         withBody: False in answer to ``HEAD``: the headers are the same.
     """
+    tally = conn.serverTally
+    tally.refused[error.status] += 1
+    if error.limit is not None:
+        tally.exceeded[error.limit] += 1
     body = (" ".join(error.reason.split()) + "\n").encode("utf-8", "backslashreplace")
     own = {name.lower() for name in error.headers}
     defaults = {

@@ -209,7 +209,7 @@ class MessageBuffer:
         limits = self._limits
         fragments = 1 if partial is None else partial.fragments + 1
         if fragments > limits.fragments:
-            raise _tooBig(f"message of more than {limits.fragments} fragments")
+            raise _tooBig(f"message of more than {limits.fragments} fragments", "fragments")
         start = offset + 2
         if length > _SHORT:
             size = 2 if length == 126 else 8
@@ -222,10 +222,11 @@ class MessageBuffer:
             if length <= (_SHORT if size == 2 else 0xFFFF):
                 raise _broken("length is not in its shortest form")
         if length > limits.frameSize:
-            raise _tooBig(f"frame of {length} bytes, the limit is {limits.frameSize}")
+            raise _tooBig(f"frame of {length} bytes, the limit is {limits.frameSize}", "frameSize")
         announced = length if partial is None else partial.announced + length
         if announced > limits.messageSize:
-            raise _tooBig(f"message of {announced} bytes, the limit is {limits.messageSize}")
+            reason = f"message of {announced} bytes, the limit is {limits.messageSize}"
+            raise _tooBig(reason, "messageSize")
         mask = b""
         if isMasked:
             start += 4
@@ -336,9 +337,10 @@ class MessageBuffer:
         if partial.isText:
             _validate(partial)
         if partial.inflated > limits.frameSize:
-            raise _tooBig(f"frame inflates to more than {limits.frameSize} bytes")
+            raise _tooBig(f"frame inflates to more than {limits.frameSize} bytes", "frameSize")
         if len(partial.payload) > limits.messageSize:
-            raise _tooBig(f"message inflates to more than {limits.messageSize} bytes")
+            reason = f"message inflates to more than {limits.messageSize} bytes"
+            raise _tooBig(reason, "messageSize")
 
 
 def _validate(partial: _Partial) -> None:
@@ -356,5 +358,5 @@ def _broken(reason: str) -> ProtocolError:
     return ProtocolError(CloseCode.PROTOCOL, reason)
 
 
-def _tooBig(reason: str) -> ProtocolError:
-    return ProtocolError(CloseCode.TOO_BIG, reason)
+def _tooBig(reason: str, limit: str) -> ProtocolError:
+    return ProtocolError(CloseCode.TOO_BIG, reason, limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
@@ -22,6 +23,7 @@ from zope.interface import implementer
 
 from ratchet_py.connection import ConnectionRecord
 from ratchet_py.dispatch import Gate
+from ratchet_py.meter import Tally
 from ratchet_py.server.backlog import CHUNK, Backlog
 
 if TYPE_CHECKING:
@@ -78,6 +80,11 @@ class IoConnection(ConnectionRecord):
         self._wantsMore = True
         self.bufferedAmount = 0
 
+    @property
+    def serverTally(self) -> Tally:
+        """Where the server counts what happens to its clients."""
+        return self._server.tally
+
     # -- for components ---------------------------------------------------------------------------
 
     def send(self, data: bytes | str) -> IoConnection:
@@ -111,7 +118,9 @@ class IoConnection(ConnectionRecord):
         self._uncork()
         self._closing = True
         self._gate.discard()
-        self._closeTimer = self.reactor.callLater(self._server.limits.closeTimeout, self.abort)
+        self._closeTimer = self.reactor.callLater(
+            self._server.limits.closeTimeout, self._abortAt, "closeTimeout"
+        )
         if self._backlog is None:
             self._finish()
 
@@ -122,6 +131,10 @@ class IoConnection(ConnectionRecord):
         self._corked = None
         if self._transport is not None:
             self._transport.abortConnection()
+
+    def _abortAt(self, limit: str) -> None:
+        self._server.tally.exceeded[limit] += 1
+        self.abort()
 
     def pauseReading(self) -> None:
         """Take no more bytes from the client until :meth:`resumeReading`. Calls nest."""
@@ -158,6 +171,7 @@ class IoConnection(ConnectionRecord):
         """The transport is connected (IProtocol)."""
         self._transport = transport
         self._server.connections.add(self)
+        self._server.tally.connections += 1
         if ITCPTransport.providedBy(transport):
             # Nagle's algorithm would hold back what follows a small message until the client's
             # delayed acknowledgement, 40 ms. A UNIX socket has no such thing, and says so.
@@ -166,7 +180,7 @@ class IoConnection(ConnectionRecord):
         if writesDirectly(transport):
             # Only now is the transport known; the classes differ in how they write, or begin.
             self._socket = self._transport.getHandle()
-            self.__class__ = DirectIoConnection
+            self.__class__ = self._server.directClass
         elif isinstance(transport, HAProxyProtocolWrapper):
             self.__class__ = ProxiedIoConnection
         self._register()
@@ -266,7 +280,7 @@ class IoConnection(ConnectionRecord):
     def _wait(self, backlog: Backlog, data: bytes | memoryview) -> None:
         if backlog.size > self._server.limits.sendBuffer and not hasattr(self, "WebSocket"):
             # WsServer has a policy of its own; raw bytes have none.
-            self.abort()
+            self._abortAt("sendBuffer")
             return
         backlog.add(data)
         self.bufferedAmount = backlog.size
@@ -276,7 +290,9 @@ class IoConnection(ConnectionRecord):
             self.pauseReading()
 
     def _startBacklog(self) -> Backlog:
-        self._backlog = Backlog(self.reactor, self._server.limits.stallTimeout, self.abort)
+        self._backlog = Backlog(
+            self.reactor, self._server.limits.stallTimeout, partial(self._abortAt, "stallTimeout")
+        )
         return self._backlog
 
     def _writeNext(self, backlog: Backlog) -> Backlog | None:
@@ -365,7 +381,9 @@ class ProxiedIoConnection(IoConnection):
     __slots__ = ()
 
     def _open(self) -> None:
-        self._closeTimer = self.reactor.callLater(self._server.limits.handshakeTimeout, self.abort)
+        self._closeTimer = self.reactor.callLater(
+            self._server.limits.handshakeTimeout, self._abortAt, "handshakeTimeout"
+        )
 
     def dataReceived(self, data: bytes) -> None:
         """The first bytes have arrived (IProtocol)."""
@@ -375,9 +393,39 @@ class ProxiedIoConnection(IoConnection):
         self._closeTimer.cancel()
         self._closeTimer = None
         self.remoteAddress = getattr(self._transport.getPeer(), "host", "")
-        self.__class__ = IoConnection  # type: ignore[assignment]
+        self.__class__ = self._server.connectionClass  # type: ignore[assignment]
         self._open()
         self.dataReceived(data)
+
+
+class MeasuredIoConnection(IoConnection):
+    """Counts its bytes, for a server that is measured."""
+
+    __slots__ = ()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes have arrived (IProtocol)."""
+        self._server.tally.bytesIn += len(data)
+        super().dataReceived(data)
+
+    def _write(self, data: bytes) -> None:
+        self._server.tally.bytesOut += len(data)
+        super()._write(data)
+
+
+class MeasuredDirectIoConnection(DirectIoConnection):
+    """Counts its bytes, for a server that is measured."""
+
+    __slots__ = ()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes have arrived (IProtocol)."""
+        self._server.tally.bytesIn += len(data)
+        super().dataReceived(data)
+
+    def _write(self, data: bytes) -> None:
+        self._server.tally.bytesOut += len(data)
+        super()._write(data)
 
 
 def writesDirectly(transport: ITransport) -> bool:

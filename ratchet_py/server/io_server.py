@@ -13,8 +13,14 @@ from twisted.logger import Logger
 
 from ratchet_py.interfaces import MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.meter import Tally
 from ratchet_py.server.console_log import showWarnings
-from ratchet_py.server.io_connection import IoConnection
+from ratchet_py.server.io_connection import (
+    DirectIoConnection,
+    IoConnection,
+    MeasuredDirectIoConnection,
+    MeasuredIoConnection,
+)
 from ratchet_py.server.shutdown import closeOnShutdown
 
 __all__ = ["IoServer"]
@@ -53,7 +59,12 @@ class IoServer(Factory):
         limits: The limits.
         connections: The clients of the moment.
         ports: What is listening.
+        tally: What is counted.
+        connectionClass: What connections are; those of plain sockets are of ``directClass``.
     """
+
+    connectionClass: type[IoConnection] = IoConnection
+    directClass: type[DirectIoConnection] = DirectIoConnection
 
     noisy = False
 
@@ -69,6 +80,7 @@ class IoServer(Factory):
         self.connections: set[IoConnection] = set()
         self.ports: list[IListeningPort] = []
         self._whenEmpty: list[Deferred[None]] = []
+        self.tally = Tally()
 
     @property
     def loop(self) -> Any:
@@ -116,6 +128,11 @@ class IoServer(Factory):
         attempts = [maybeDeferred(self._open, endpoint) for endpoint in endpoints]
         return DeferredList(attempts, consumeErrors=True).addCallback(self._opened)
 
+    def measure(self) -> None:
+        """Count the bytes of the connections that come from now on, too."""
+        self.connectionClass = MeasuredIoConnection
+        self.directClass = MeasuredDirectIoConnection
+
     def run(self) -> None:
         """Serve until a signal; then close every client and return."""
         showWarnings()
@@ -138,7 +155,7 @@ class IoServer(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> IoConnection:
         """A client has been accepted (IProtocolFactory)."""
-        return IoConnection(self, next(_resourceIds), getattr(addr, "host", ""))
+        return self.connectionClass(self, next(_resourceIds), getattr(addr, "host", ""))
 
     def forget(self, conn: IoConnection) -> None:
         """A client is gone; called by its connection."""

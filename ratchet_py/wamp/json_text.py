@@ -22,7 +22,7 @@ import orjson
 
 from ratchet_py.errors import LocalError
 
-__all__ = ["decode", "encode"]
+__all__ = ["TooDeep", "decode", "encode"]
 
 _read = msgspec.json.Decoder().decode
 
@@ -34,6 +34,10 @@ _REASON_LENGTH = 60
 _HALF_PAIR = re.compile(
     r"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
 )
+
+
+class TooDeep(ValueError):
+    """A message nests deeper than ``Limits.jsonDepth``."""
 
 
 def decode(text: str | bytes, maxDepth: int) -> Any:
@@ -60,7 +64,7 @@ def decode(text: str | bytes, maxDepth: int) -> Any:
     try:
         value = _read(text)
     except RecursionError:
-        raise ValueError("JSON nests too deep") from None
+        raise TooDeep("JSON nests too deep") from None
     except UnicodeError:
         raise ValueError("not JSON: invalid UTF-8") from None
     except ValueError as exc:
@@ -68,7 +72,7 @@ def decode(text: str | bytes, maxDepth: int) -> Any:
         raise ValueError(f"not JSON: {fault}") from None
     # Each level takes two characters, so most messages need no closer look.
     if len(text) > 2 * maxDepth and _nestsDeeper(text, value, maxDepth):
-        raise ValueError("JSON nests too deep")
+        raise TooDeep("JSON nests too deep")
     return value
 
 

@@ -122,11 +122,13 @@ class _Binary(SerializerInterface):
         try:
             value = self._read(msg, maxDepth)
         except RecursionError:
-            raise ValueError(_TOO_DEEP) from None
+            raise json_text.TooDeep(_TOO_DEEP) from None
         except Exception as exc:
             # Theirs are of many kinds; whatever it is, the client has sent it.
             fault = str(exc.__cause__ or exc)[:_REASON_LENGTH]
-            raise ValueError(f"not {self.name}: {fault}") from None
+            # Only its words tell that cbor2 has counted the levels itself.
+            kind = json_text.TooDeep if "nesting depth" in fault else ValueError
+            raise kind(f"not {self.name}: {fault}") from None
         _check(value, maxDepth)
         return value
 
@@ -299,7 +301,7 @@ def _check(value: Any, maxDepth: int) -> None:
                 else:
                     raise ValueError(f"a value that JSON has not: {kind.__name__}")
                 if depth == maxDepth:
-                    raise ValueError(_TOO_DEEP)
+                    raise json_text.TooDeep(_TOO_DEEP)
                 if member and not _SCALARS.issuperset(map(type, members)):
                     inner.append(members)
         if not inner:

@@ -145,6 +145,8 @@ class ServerProtocol(MessageComponentInterface):
                 raise ProtocolError(1002, f"{type(command).__name__} is out of place")
             pending = handler(client, command)
         except ProtocolError as error:
+            if error.limit is not None:
+                client.serverTally.exceeded[error.limit] += 1
             client.close(error.closeCode, error.reason)
             return None
         if pending is None or type(command) in _OPENING:
@@ -168,10 +170,10 @@ class ServerProtocol(MessageComponentInterface):
 
     def _onPrefix(self, conn: WampConnection, command: Prefix) -> None:
         if max(len(command.name), len(command.uri)) > self._maxLength:
-            raise ProtocolError(1007, _TOO_LONG)
+            raise ProtocolError(1007, _TOO_LONG, "topicLength")
         prefixes = conn.WAMP.prefixes
         if command.name not in prefixes and len(prefixes) >= self._limits.prefixes:
-            raise ProtocolError(1008, "too many prefixes")
+            raise ProtocolError(1008, "too many prefixes", "prefixes")
         prefixes[command.name] = command.uri
 
     def _onCall(self, conn: WampConnection, command: Call) -> Deferred[None] | None:
@@ -207,7 +209,7 @@ class ServerProtocol(MessageComponentInterface):
         if conn.WAMP.prefixes:
             name = conn.getUri(name)
         if len(name) > self._maxLength:
-            raise ProtocolError(1007, _TOO_LONG)
+            raise ProtocolError(1007, _TOO_LONG, "topicLength")
         return name
 
     def _answer(self, conn: WampConnection, id: Any, procedure: str, params: Any) -> object:
@@ -261,6 +263,7 @@ class ServerProtocol(MessageComponentInterface):
         pending.addCallback(self._landed, conn)
         if conn.callbacksInFlight < self._limits.callsInFlight:
             return None
+        conn.serverTally.exceeded["callsInFlight"] += 1
         conn.room = Deferred()
         return conn.room
 

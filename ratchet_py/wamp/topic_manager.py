@@ -149,6 +149,7 @@ class TopicManager(WampServerInterface):
         if topic in subscriptions:
             return None
         if len(subscriptions) >= self._maxSubscriptions:
+            conn.serverTally.exceeded["subscriptions"] += 1
             conn.close(1008, "too many subscriptions")
             return None
         subject = self.getTopic(topic)

@@ -73,7 +73,8 @@ class WampV1(CodecInterface):
         try:
             message = json_text.decode(msg, self._maxDepth)
         except ValueError as exc:
-            raise ProtocolError(1007, str(exc)) from None
+            limit = "jsonDepth" if isinstance(exc, json_text.TooDeep) else None
+            raise ProtocolError(1007, str(exc), limit) from None
         if type(message) is not list or not message:
             _malformed("a WAMP message is a list that begins with its type")
         kind = message[0]

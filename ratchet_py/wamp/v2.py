@@ -15,6 +15,7 @@ from ratchet_py import __version__
 from ratchet_py.broker.interfaces import newPublicationId
 from ratchet_py.errors import ProtocolError
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.wamp import json_text
 from ratchet_py.wamp.commands import (
     Abort,
     Authenticate,
@@ -211,7 +212,8 @@ class WampV2(CodecInterface):
         try:
             message = self._read(msg, self._maxDepth)
         except ValueError as exc:
-            raise ProtocolError(1007, str(exc)) from None
+            limit = "jsonDepth" if isinstance(exc, json_text.TooDeep) else None
+            raise ProtocolError(1007, str(exc), limit) from None
         if type(message) is not list or not message:
             _malformed("a WAMP message is a list that begins with its type")
         kind = message[0]

@@ -58,6 +58,7 @@ class Waiting:
     def hold(self, message: Any) -> None:
         """Keep an event until the client knows its subscription."""
         if self._size > self._conn.maxHeld:
+            self._conn.serverTally.exceeded["sendBuffer"] += 1
             self._conn.close(1013, "slow consumer")
             return
         self._size += len(message)

@@ -89,9 +89,11 @@ class V2Sessions:
     def open(self, conn: V2Connection) -> None:
         """A client has connected; it has some time to join."""
         conn.handlers = self._strangers
-        conn.timer = conn.reactor.callLater(
-            self._limits.handshakeTimeout, conn.close, 1008, "the session was not opened in time"
-        )
+        conn.timer = conn.reactor.callLater(self._limits.handshakeTimeout, self._timedOut, conn)
+
+    def _timedOut(self, conn: V2Connection) -> None:
+        conn.serverTally.exceeded["handshakeTimeout"] += 1
+        conn.close(1008, "the session was not opened in time")
 
     def close(self, conn: V2Connection) -> Deferred[None] | None:
         """The client is gone; the component hears of it, if it has heard of the client."""

@@ -66,4 +66,5 @@ class KeepAlive:
             websocket.heard = False
             conn.send(_PING)
         else:
+            conn.serverTally.exceeded["keepAlive"] += 1
             websocket.drop()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WebSocket", "WsConnection"]
 
+_WITHOUT_A_WORD = ("nobody", int(CloseCode.ABNORMAL))
+
 
 class WebSocket:
     """The WebSocket side of a connection, on every wrapper as ``conn.WebSocket``.
@@ -34,6 +36,8 @@ class WebSocket:
         buffer: What has been read and makes no whole message yet.
         conn: The connection that the application gets.
         gate: The way up to the application.
+        ending: Who has closed (``client``, ``server``, ``nobody``) and with which code, to be
+            counted.
         heard: Whether anything has arrived since the last ping.
     """
 
@@ -43,6 +47,7 @@ class WebSocket:
         "buffer",
         "closing",
         "conn",
+        "ending",
         "extension",
         "gate",
         "heard",
@@ -66,6 +71,7 @@ class WebSocket:
         self.buffer = MessageBuffer(server.limits, extension=extension)
         self._closeTimer = None
         self.closing = False
+        self.ending = _WITHOUT_A_WORD
         self.heard = True
         below.WebSocket = self
         self.conn = WsConnection(below)
@@ -80,13 +86,13 @@ class WebSocket:
         """Send our close frame and give the client ``closeTimeout`` for its own."""
         self._sendLast(frame)
         self._closeTimer = self.below.reactor.callLater(
-            self.server.limits.closeTimeout, self.below.abort
+            self.server.limits.closeTimeout, self._timedOut
         )
 
     def answerClose(self, frame: Frame) -> None:
         """A close frame has come in: answer it, unless it is the answer, and end the stream."""
         if not self.closing:
-            self._sendLast(encode(frame.payload[:2], OP_CLOSE))
+            self._sendLast(encode(frame.payload[:2], OP_CLOSE), "client")
         self.below.close()
 
     def fail(self, closeCode: int, reason: str) -> None:
@@ -106,9 +112,16 @@ class WebSocket:
         self.closing = True
         if self._closeTimer is not None and self._closeTimer.active():
             self._closeTimer.cancel()
+        self.below.serverTally.close(*self.ending)
         self.gate.close()
 
-    def _sendLast(self, frame: bytes) -> None:
+    def _timedOut(self) -> None:
+        self.below.serverTally.exceeded["closeTimeout"] += 1
+        self.below.abort()
+
+    def _sendLast(self, frame: bytes, by: str = "server") -> None:
+        # A control frame of ours has a head of two bytes, and a close frame its code behind them.
+        self.ending = (by, int.from_bytes(frame[2:4]) if len(frame) > 2 else CloseCode.NO_STATUS)
         self.closing = True
         self.gate.discard()
         self.below.send(frame)

@@ -215,6 +215,8 @@ class WsServer(HttpServerInterface):
             elif isinstance(record, Frame):
                 self.onControlFrame(record, websocket.conn)
             elif isinstance(record, ProtocolError):
+                if record.limit is not None:
+                    conn.serverTally.exceeded[record.limit] += 1
                 websocket.gate.inTurn(partial(websocket.fail, record.closeCode, record.reason))
 
     def onControlFrame(self, frame: Frame, conn: WsConnection) -> None:
@@ -227,6 +229,7 @@ class WsServer(HttpServerInterface):
 
     def onSlowConsumer(self, conn: WsConnection) -> None:
         """A message finds more than ``sendBuffer`` waiting."""
+        conn.serverTally.exceeded["sendBuffer"] += 1
         if self._slowConsumers == "drop":
             self.dropped += 1
         else:
