@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from ratchet_py import App, Limits, MessageComponentInterface
 from ratchet_py.server import EchoServer
 from ratchet_py.testing import RawClient, WampClient, WebSocketClient, connect, connectRaw
-from ratchet_py.wamp import Component
+from ratchet_py.wamp import Component, Payload
 
 
 class Told(MessageComponentInterface):
@@ -188,3 +188,29 @@ def test_wamp():
     good, bad = client.call("add", 1, 2), client.call("nothing")
     assert client.results == {good: 3}
     assert client.errors[bad][0] == "http://api.wamp.ws/error#NoSuchRPCEndpoint"
+
+
+@pytest.mark.parametrize("subProtocol", ["wamp.2.json", "wamp.2.msgpack", "wamp.2.cbor"])
+def test_a_client_of_wamp_2(subProtocol):
+    one = connect(PubSub(), subProtocol=subProtocol)
+    other = one.another(subProtocol=subProtocol, realm="elsewhere")
+    old = WampClient(one.server)
+    assert one.messages[0][0] == 2
+    assert one.sessionId != other.sessionId
+    other.subscribe("t")
+    old.subscribe("t")
+    one.publish("t", 5)
+    one.publish("t", Payload([1], {"a": 2}), acknowledge=True)
+    assert other.received == [("t", 5), ("t", Payload([1], {"a": 2}))]
+    assert old.received == [("t", 5), ("t", {"args": [1], "kwargs": {"a": 2}})]
+    other.unsubscribe("t")
+    one.publish("t", 6)
+    assert len(other.received) == 2
+    assert one.results[one.call("add", 1, 2)] == 3
+    assert one.errors[one.call("none")] == ["wamp.error.no_such_procedure", "no procedure none"]
+    assert one.received == []
+
+
+def test_a_client_of_wamp_2_whom_nobody_lets_in():
+    client = connect(EchoServer(), subProtocol="wamp.2.json")
+    assert (client.status, client.messages) == (426, [])
