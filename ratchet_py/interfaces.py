@@ -76,7 +76,10 @@ class ConnectionInterface(ABC):
         """Undo one :meth:`pauseReading`."""
 
     def whenDrained(self) -> Deferred[None]:
-        """Fire when nothing waits to be sent; fails with ``ConnectionLost`` if that never comes."""
+        """Fire when nothing waits to be sent.
+
+        It fails if the client goes first, or if nothing is sent any more: ``ConnectionDone``.
+        """
         return succeed(None)
 
 

@@ -167,16 +167,14 @@ class MemoryTransport:
             self._client.connection.readConnectionLost()
 
     def _flush(self) -> None:
-        if self.stalled:
-            return
-        while self._outgoing:
+        while self._outgoing and not self.stalled:
             data = bytes(self._outgoing)
             self._outgoing.clear()
             self._client.dataReceived(data)
             if self._producerPaused and self._producer:
                 self._producerPaused = False
                 self._producer.resumeProducing()
-        if self._closing:
+        if self._closing and not self._outgoing:
             self._clock.callLater(0, self._lose, ConnectionDone())
 
     def _lose(self, reason: Exception) -> None:

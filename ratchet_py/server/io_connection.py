@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHalfCloseableProtocol,
@@ -157,13 +158,16 @@ class IoConnection(ConnectionRecord):
         """Fire when nothing waits to be sent.
 
         Returns:
-            A Deferred that fails with the reason of the loss if the client goes away first.
+            A Deferred that fails with the reason of the loss if the client goes away first, and
+            with ``ConnectionDone`` if nothing waits and nothing will: after a close nothing is
+            sent, and who sends, waits and sends again without end has to come to one.
         """
-        if self._backlog is None:
-            return succeed(None)
-        drained: Deferred[None] = Deferred()
-        self._backlog.drained.append(drained)
-        return drained
+        self._uncork()
+        if self._backlog is not None:
+            drained: Deferred[None] = Deferred()
+            self._backlog.drained.append(drained)
+            return drained
+        return fail(ConnectionDone()) if self._closing else succeed(None)
 
     # -- for the transport ------------------------------------------------------------------------
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionDone
+
 from ratchet_py.connection import AbstractConnectionDecorator
 from ratchet_py.dispatch import Gate
 from ratchet_py.errors import LocalError
@@ -74,8 +77,8 @@ class WebSocket:
         self.ending = _WITHOUT_A_WORD
         self.heard = True
         below.WebSocket = self
-        self.conn = WsConnection(below)
-        self.gate = Gate(server.delegate, self.conn)
+        self.conn = server.connectionClass(below)
+        self.gate = server.gateClass(server.delegate, self.conn)
 
     def pong(self, payload: bytes) -> None:
         """Answer a ping."""
@@ -206,6 +209,17 @@ class WsConnection(AbstractConnectionDecorator):
         frame = code.getContents() if isinstance(code, Frame) else encodeClose(code, reason)
         if not self.WebSocket.closing:
             self.WebSocket.startClosing(frame)
+
+    def whenDrained(self) -> Deferred[None]:
+        """Fire when nothing waits to be sent.
+
+        Returns:
+            A Deferred that fails if the client goes away first, or if nothing waits and nothing is
+            sent any more, because a close frame is in or out.
+        """
+        if self.WebSocket.closing and not self.bufferedAmount:
+            return fail(ConnectionDone())
+        return self.wrappedConn.whenDrained()
 
     def abort(self) -> None:
         """Drop the connection now; nothing more is sent or delivered."""

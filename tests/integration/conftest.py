@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
@@ -12,7 +16,10 @@ from ratchet_py import App
 from ratchet_py.interfaces import MessageComponentInterface
 from ratchet_py.limits import Limits
 from ratchet_py.wamp import WampServerInterface
+from tests.integration.process import Process
 from tests.integration.wire import Client, patient, request
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 class Recording:
@@ -155,6 +162,50 @@ def serve():
     yield start
     for served in all_:
         pytest_twisted.blockon(Deferred.fromCoroutine(served.stop()))
+
+
+class Remote(Served):
+    """A server elsewhere."""
+
+    def __init__(self, port):
+        self.port = port
+        self._clients = []
+
+
+@pytest.fixture
+def spawn(tmp_path):
+    """``await spawn(program)`` gives a process that serves, and a way to connect to it.
+
+    The program is ``server.py`` in the process's folder; ``command`` is what Python gets, the file
+    if nothing else is said. The process says its port in the words of ``pattern``.
+    """
+    started = []
+
+    async def spawn(program, command=("server.py",), pattern=r"port (\d+)", shell=None, **options):
+        from twisted.internet import reactor
+
+        (tmp_path / "server.py").write_text(program, encoding="utf-8")
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        arguments = [sys.executable, *command]
+        if shell is not None:
+            arguments = ["/bin/sh", "-c", f'{shell}; exec "$@"', "sh", *arguments]
+        process = Process()
+        reactor.spawnProcess(
+            process,
+            arguments[0],
+            arguments,
+            {**os.environ, "PYTHONPATH": path},
+            str(tmp_path),
+            **options,
+        )
+        started.append(process)
+        return process, Remote(int((await process.said(pattern))[1]))
+
+    yield spawn
+    for process in started:
+        if process.status is None:
+            process.send("KILL")
+            pytest_twisted.blockon(Deferred.fromCoroutine(process.end()))
 
 
 class Bystander:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import re
 import signal
-import sys
-from pathlib import Path
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone
-from twisted.internet.protocol import ProcessProtocol
 
 from ratchet_py import App
 from ratchet_py.limits import Limits
 from tests.integration.conftest import Echo, Served
-from tests.integration.wire import CLOSE, patient, text
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.integration.wire import CLOSE, text
 
 PROGRAM = """
 from twisted.internet import reactor
@@ -40,97 +31,22 @@ TWISTD = "from twisted.scripts.twistd import run; run()"
 TWIST = "from twisted.application.twist._twist import Twist; Twist.main()"
 
 
-class Process(ProcessProtocol):
-    """A server in a process of its own.
-
-    Attributes:
-        output: What it has said, on both streams.
-        status: Its exit status; negative if a signal has ended it.
-    """
-
-    def __init__(self):
-        self.output = ""
-        self.status = None
-        self._waiting = []
-
-    def childDataReceived(self, fd, data):
-        self.output += data.decode()
-        self._wake()
-
-    def processEnded(self, reason):
-        self.status = 0
-        if not reason.check(ProcessDone):
-            self.status = -reason.value.signal if reason.value.signal else reason.value.exitCode
-        self._wake()
-
-    def send(self, signum):
-        self.transport.signalProcess(signum)
-
-    async def said(self, pattern):
-        while (found := re.search(pattern, self.output)) is None:
-            assert self.status is None, f"{self.status}: {self.output}"
-            await self._more(pattern)
-        return found
-
-    async def end(self):
-        while self.status is None:
-            await self._more("its end")
-        return self.status
-
-    def _wake(self):
-        waiting, self._waiting = self._waiting, []
-        for deferred in waiting:
-            deferred.callback(None)
-
-    async def _more(self, what):
-        self._waiting.append(Deferred())
-        await patient(self._waiting[-1], f"{what}; it has said {self.output}")
-
-
 @pytest.fixture
-def start(tmp_path):
+def start(spawn, tmp_path):
     """``await start("python")`` gives a process that serves, and a way to connect to it."""
-    started = []
 
     async def start(how="python", closeTimeout=5):
-        from twisted.internet import reactor
-
-        script = tmp_path / "server.py"
-        script.write_text(PROGRAM.format(closeTimeout=closeTimeout), encoding="utf-8")
+        program = PROGRAM.format(closeTimeout=closeTimeout)
+        if how == "python":
+            return await spawn(program)
         command = {
-            "python": [str(script)],
             "twistd": ["-c", TWISTD, "--nodaemon", "--pidfile=", "ratchet"],
             "twist": ["-c", TWIST, "--log-format=text", "ratchet"],
         }[how]
-        if how != "python":
-            command += ["--app", f"{script}:app", "--listen", "tcp:0:interface=127.0.0.1"]
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        process = Process()
-        reactor.spawnProcess(
-            process,
-            sys.executable,
-            [sys.executable, *command],
-            {**os.environ, "PYTHONPATH": path},
-            str(tmp_path),
-        )
-        started.append(process)
-        pattern = r"port (\d+)" if how == "python" else r"serves http://127.0.0.1:(\d+)/"
-        port = int((await process.said(pattern))[1])
-        return process, Remote(port)
+        options = ["--app", "server.py:app", "--listen", "tcp:0:interface=127.0.0.1"]
+        return await spawn(program, [*command, *options], r"serves http://127.0.0.1:(\d+)/")
 
-    yield start
-    for process in started:
-        if process.status is None:
-            process.send("KILL")
-            pytest_twisted.blockon(Deferred.fromCoroutine(process.end()))
-
-
-class Remote(Served):
-    """A server elsewhere."""
-
-    def __init__(self, port):
-        self.port = port
-        self._clients = []
+    return start
 
 
 # The process ends by itself, or as Twisted lets it: with the signal.
