@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from ratchet_py import AbstractConnectionDecorator, Component, Limits, MessageComponentInterface
@@ -233,6 +234,18 @@ def test_a_close_does_not_wait_for_ever(join, clock):
     clock.advance(5)
     clock.advance(0)
     assert client.isClosed
+    assert app.told == ["onOpen", "onClose"]
+
+
+@pytest.mark.parametrize("act", ["close", "abort"])
+def test_what_was_kept_is_not_delivered_after_a_close(act, join):
+    until = Deferred()
+    client, app = join(onOpen=lambda conn: until)
+    # TLS hands up what it has read already although it has been paused.
+    client.connection.dataReceived(b"x")
+    getattr(app.conn, act)()
+    until.callback(None)
+    client.clock.advance(0)
     assert app.told == ["onOpen", "onClose"]
 
 

@@ -6,6 +6,7 @@ import zlib
 from types import SimpleNamespace
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from ratchet_py import Limits, MessageComponentInterface
@@ -33,8 +34,7 @@ class App(MessageComponentInterface):
 
     def onMessage(self, conn, msg):
         self.told.append(msg)
-        if self.onMessageDo is not None:
-            self.onMessageDo(conn)
+        return None if self.onMessageDo is None else self.onMessageDo(conn)
 
     def onClose(self, conn):
         self.told.append("onClose")
@@ -187,6 +187,22 @@ def test_who_ends_it_in_a_message_gets_no_other_of_the_same_read(act, join):
     client.sendBytes(b"".join(sent))
     assert app.told[:2] == ["onOpen", "0"]
     assert app.told[2:] == (["onClose"] if act == "abort" else [])
+
+
+@pytest.mark.parametrize("act", ["close", "abort"])
+def test_what_waits_for_its_turn_is_not_delivered_after_a_close(act, join):
+    client, app, conn = join()
+    until = Deferred()
+    app.serial = True
+    app.onMessageDo = lambda conn: until
+    sent, client.sendBytes = [], lambda data: sent.append(data)
+    for number in range(3):
+        client.send(str(number))
+    del client.sendBytes
+    client.sendBytes(b"".join(sent))
+    getattr(conn, act)()
+    until.callback(None)
+    assert app.told == ["onOpen", "0"]
 
 
 def test_an_abort_is_told_in_a_turn_of_its_own(join):
