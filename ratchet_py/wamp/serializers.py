@@ -13,9 +13,10 @@ tag but that of large integers is switched off.
 from __future__ import annotations
 
 import secrets
+import sys
 from abc import ABC, abstractmethod
 from base64 import b64decode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 from math import isfinite
 from typing import Any, NoReturn
@@ -31,7 +32,6 @@ from ratchet_py.websocket.interfaces import PreparedBytes, PreparedMessage
 __all__ = ["Cbor", "Json", "MsgPack", "SerializerInterface"]
 
 _SCALARS = frozenset({bool, bytes, int, str, type(None)})
-_TEXT = frozenset({str})
 
 _TOO_DEEP = "the message nests too deep"
 
@@ -129,7 +129,11 @@ class _Binary(SerializerInterface):
             # Only its words tell that cbor2 has counted the levels itself.
             kind = json_text.TooDeep if "nesting depth" in fault else ValueError
             raise kind(f"not {self.name}: {fault}") from None
-        _check(value, maxDepth)
+        try:
+            if type(value) not in _SCALARS:
+                _check(value, maxDepth)
+        except RecursionError:
+            raise json_text.TooDeep(_TOO_DEEP) from None
         return value
 
     def encode(self, value: Any) -> bytes:
@@ -275,44 +279,41 @@ class _Tags(dict[int, Callable[[Any, bool], Any]]):
 _TAGS = _Tags({2: _integer, 3: lambda content, immutable: -1 - _integer(content, immutable)})
 
 
-def _check(value: Any, maxDepth: int) -> None:
-    """See that a value holds only what all forms have.
+def _check(value: Any, levels: int) -> None:
+    """See that a value that is no scalar holds only what all forms have.
 
-    Level for level, and of most lists and maps only the kinds of what is in them, which is quick.
+    Every message goes through here: the kinds are looked at before the call, and nothing is made.
+
+    Args:
+        value: The value.
+        levels: How deep it may nest.
     """
-    level: list[Iterable[Any]] = [(value,)]
-    for depth in range(maxDepth + 1):
-        inner: list[Iterable[Any]] = []
-        for values in level:
-            for member in values:
-                kind = type(member)
-                if kind in _SCALARS:
-                    continue
-                if kind is float:
-                    if not isfinite(member):
-                        raise ValueError("a number that is not finite")
-                    continue
-                if kind is dict:
-                    if not _TEXT.issuperset(map(type, member)):
-                        raise ValueError("a key that is no text")
-                    members = member.values()
-                elif kind is list:
-                    members = member
-                else:
-                    raise ValueError(f"a value that JSON has not: {kind.__name__}")
-                if depth == maxDepth:
-                    raise json_text.TooDeep(_TOO_DEEP)
-                if member and not _SCALARS.issuperset(map(type, members)):
-                    inner.append(members)
-        if not inner:
-            return
-        level = inner
+    kind = type(value)
+    if kind is dict:
+        for key in value:
+            if type(key) is not str:
+                raise ValueError("a key that is no text")
+        members = value.values()
+    elif kind is list:
+        members = value
+    elif kind is not float:
+        raise ValueError(f"a value that JSON has not: {kind.__name__}")
+    elif isfinite(value):
+        return
+    else:
+        raise ValueError("a number that is not finite")
+    if not levels:
+        raise json_text.TooDeep(_TOO_DEEP)
+    for member in members:
+        if type(member) not in _SCALARS:
+            _check(member, levels - 1)
 
 
 def _isPlain(value: Any) -> bool:
     try:
-        _check(value, 1_000_000)
-    except ValueError:
+        if type(value) not in _SCALARS:
+            _check(value, sys.maxsize)
+    except (ValueError, RecursionError):
         return False
     return True
 
