@@ -13,7 +13,7 @@ from ratchet_py.errors import LocalError
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.rfc6455.close_code import CloseCode
 from ratchet_py.rfc6455.frame import OP_CLOSE, OP_PING, OP_PONG, Frame, encode, encodeClose
-from ratchet_py.rfc6455.message import Message, PreparedMessage
+from ratchet_py.rfc6455.message import Message, PreparedBytes, PreparedMessage
 from ratchet_py.rfc6455.message_buffer import MessageBuffer
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class WsConnection(AbstractConnectionDecorator):
             frame = websocket.extension.frame(framer.prepare(msg))
         elif msg is framer.last:
             frame = framer.frame
-        elif msg.__class__ is PreparedMessage:
+        elif msg.__class__ is PreparedMessage or msg.__class__ is PreparedBytes:
             frame = msg.frame
         elif msg.__class__ is Frame:
             frame = msg.getContents()
