@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import socket
 import sys
 
 import hypothesis
@@ -36,6 +38,22 @@ def pytest_sessionfinish(session):
     if reporter.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
         reporter.write_line("--fail-on-skip: some tests were skipped", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def freePort():
+    """A TCP port of 127.0.0.1 for a server that is another process.
+
+    Below those that a system gives to clients, and to who asks for any: nobody gets it meanwhile.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(10_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 class LoggedFailures:

@@ -102,10 +102,8 @@ def test_twistd_and_twist_list_ratchet_and_say_what_it_takes(environment, bare):
     assert "--listen" in run(environment / "twistd", "ratchet", "--help", **bare)
 
 
-def test_the_installed_wheel_serves_the_demo_with_its_files(environment, bare):
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    listen = f"--listen=tcp:{port}:interface=127.0.0.1"
+def test_the_installed_wheel_serves_the_demo_with_its_files(environment, bare, freePort):
+    listen = f"--listen=tcp:{freePort}:interface=127.0.0.1"
     command = [environment / "twistd", "--nodaemon", "--pidfile=", "ratchet", listen]
     server = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **bare
@@ -114,10 +112,10 @@ def test_the_installed_wheel_serves_the_demo_with_its_files(environment, bare):
         said = []
         for line in server.stdout:
             said.append(line)
-            if f"{port}" in line:
+            if f":{freePort}/" in line:
                 break
         assert server.poll() is None, "".join(said)
-        page, client = (_get(port, path) for path in ("/", "/ratchet.js"))
+        page, client = (_get(freePort, path) for path in ("/", "/ratchet.js"))
         server.send_signal(signal.SIGTERM)
         server.communicate()
     finally:

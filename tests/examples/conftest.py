@@ -75,18 +75,13 @@ class Server:
         return self._process.returncode
 
 
-def _freePort():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 @pytest.fixture
-def serve(tmp_path):
+def serve(tmp_path, freePort):
     """Serves an example on a free port: ``serve("name.py")``, or ``serve("name.py", "twistd")``."""
     servers = []
 
     def start(name, how="python"):
-        port = _freePort()
+        port = freePort
         folder = tmp_path / "examples"
         shutil.copytree(ROOT / "examples", folder)
         if how == "twistd":
