@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import quoteStringArgument
@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
 from ratchet_py.broker.interfaces import BrokerInterface
+from ratchet_py.errors import LocalError
 from ratchet_py.http.http_server import HttpServer
 from ratchet_py.http.interfaces import HttpServerInterface
 from ratchet_py.http.origin_check import SAME_HOST, OriginCheck
@@ -33,6 +34,10 @@ from ratchet_py.wamp.wamp_server import WampServer
 from ratchet_py.websocket.interfaces import MessageComponentInterface as WsMessageComponentInterface
 from ratchet_py.websocket.interfaces import WsServerInterface
 from ratchet_py.websocket.ws_server import WsServer
+
+if TYPE_CHECKING:
+    # Not needed to run, because it needs an extra.
+    from ratchet_py.metrics import Metrics
 
 __all__ = ["App"]
 
@@ -63,11 +68,13 @@ class App:
         flashPolicyPort: Where to serve the Flash policy file; nowhere if not given.
         authenticate: Called with each request of a WebSocket client before it is answered, and lets
             it in or not; see :class:`~ratchet_py.websocket.WsServer`. A route may have its own.
+        metrics: Counts and times what happens; nothing does if not given.
 
     Attributes:
         routes: The routes, in the order in which they are tried.
         server: The bottom of the stack.
         flashServer: The server of the policy file, or None.
+        metrics: What counts, or None.
     """
 
     # While tap imports a module, the Apps that the module would have run.
@@ -83,6 +90,7 @@ class App:
         broker: BrokerInterface | None = None,
         flashPolicyPort: int | None = None,
         authenticate: Callable[[Request], object] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.httpHost = httpHost
         self.port = port
@@ -97,6 +105,10 @@ class App:
         self._routeNumbers = count(1)
         self.server = IoServer(HttpServer(Router(self.routes), limits), reactor, limits)
         self._wampServers: dict[str, WampServer] = {}
+        self._wsServers: list[tuple[str, WsServer]] = []
+        self.metrics: Metrics | None = None
+        if metrics is not None:
+            self.measure(metrics)
         if flashPolicyPort is not None:
             self.flashServer = IoServer(self._policy, reactor, limits)
             for allowed in {80, port}:
@@ -161,6 +173,19 @@ class App:
         self.routes.add(f"rr-{next(self._routeNumbers)}", Route(path, decorated, host))
         return decorated
 
+    def measure(self, metrics: Metrics) -> None:
+        """Have what happens counted and timed, from now on.
+
+        Raises:
+            LocalError: Something counts already.
+        """
+        if self.metrics is not None:
+            raise LocalError("this App has metrics already")
+        self.metrics = metrics
+        metrics.watch(self.server)
+        for path, server in self._wsServers:
+            metrics.measure(server, path)
+
     def topic(self, path: str, name: str) -> Topic:
         """A topic of a route, for code that has no client in hand: timers, pushes.
 
@@ -203,6 +228,8 @@ class App:
             interface = quoteStringArgument(self.address)
             flash = f"tcp:{self._flashPolicyPort}:interface={interface}"
             listening.addCallback(self._listenForFlash, flash)
+        if self.metrics is not None:
+            listening.addCallback(self._startMetrics, self.metrics)
         return listening
 
     def close(self) -> Deferred[Any]:
@@ -212,10 +239,12 @@ class App:
             A Deferred that fires when the last one is gone, after ``Limits.closeTimeout`` at the
             latest.
         """
+        if self.metrics is not None:
+            self.metrics.drain()
         closing = [self.server.close()]
         if self.flashServer is not None:
             closing.append(self.flashServer.close())
-        return DeferredList(closing).addCallback(lambda _: None)
+        return DeferredList(closing).addCallback(self._closed)
 
     def abort(self) -> None:
         """Drop every client now."""
@@ -262,8 +291,10 @@ class App:
         auth: AuthSource | None,
     ) -> HttpServerInterface:
         if isinstance(controller, HttpServerInterface):
-            if isinstance(controller, WsServer) and isinstance(controller.delegate, WampServer):
-                self._wampServers[path] = controller.delegate
+            if isinstance(controller, WsServer):
+                self._add(path, controller)
+                if isinstance(controller.delegate, WampServer):
+                    self._wampServers[path] = controller.delegate
             return controller
         if isinstance(controller, WampServerInterface):
             broker = None if self._broker is None else self._broker.scoped(path)
@@ -280,7 +311,21 @@ class App:
             self._wampServers[path] = controller
         server = WsServer(controller, self.limits, authenticate=authenticate or self._authenticate)
         server.enableKeepAlive(interval=self.limits.keepAlive)
+        self._add(path, server)
         return server
+
+    def _add(self, path: str, server: WsServer) -> None:
+        self._wsServers.append((path, server))
+        if self.metrics is not None:
+            self.metrics.measure(server, path)
+
+    def _startMetrics(self, ports: list[IListeningPort], metrics: Metrics) -> list[IListeningPort]:
+        metrics.start(self.loop)
+        return ports
+
+    def _closed(self, _: object) -> None:
+        if self.metrics is not None:
+            self.metrics.stop()
 
     def _listenForFlash(self, ports: list[IListeningPort], endpoint: str) -> Deferred[Any]:
         assert self.flashServer is not None

@@ -6,6 +6,7 @@ from typing import Any
 
 from ratchet_py.dispatch import callClose
 from ratchet_py.interfaces import ConnectionInterface, MessageComponentInterface
+from ratchet_py.meter import Meter
 
 __all__ = ["Component"]
 
@@ -54,6 +55,12 @@ class Component(MessageComponentInterface):
         """The WebSocket subprotocols of the component above."""
         inner = getattr(self.component, "getSubProtocols", None)
         return [] if inner is None else list(inner())
+
+    def measure(self, meter: Meter) -> None:
+        """Have the component above count and time what it does, if it can."""
+        measure = getattr(self.component, "measure", None)
+        if measure is not None:
+            measure(meter)
 
     def onOpen(self, conn: ConnectionInterface, *args: Any) -> object:
         """A client has connected."""

@@ -171,7 +171,7 @@ class Gate:
             None if it has finished, else a Deferred that fires when it has, for the layer below.
         """
         self._opened = True
-        pending = call(self._component, onOpen, self._conn, *args)
+        pending = self._call(onOpen, *args)
         if pending is not None:
             self._opening = True
             self._hold(pending)
@@ -213,7 +213,13 @@ class Gate:
         """
         self._closed = True
         if self._opened and not self._opening:
-            callClose(self._component, self._conn)
+            self._callClose()
+
+    def _call(self, callback: Callable[..., object], *args: Any) -> Deferred[None] | None:
+        return call(self._component, callback, self._conn, *args)
+
+    def _callClose(self) -> None:
+        callClose(self._component, self._conn)
 
     def _hold(self, pending: Deferred[None]) -> None:
         self._held = []
@@ -225,7 +231,7 @@ class Gate:
         opening, self._opening = self._opening, False
         if self._closed:
             if opening:
-                callClose(self._component, self._conn)
+                self._callClose()
             return
         for index, msg in enumerate(held):
             if isinstance(msg, partial):

@@ -122,8 +122,8 @@ class Slowest:
 
     Example:
         >>> slowest = Slowest(size=1)
-        >>> slowest.note("Chat.onMessage", 0.02)
-        >>> slowest.note("Chat.onOpen", 0.5)
+        >>> slowest.note("Chat.onMessage", 0.02), slowest.note("Chat.onOpen", 0.5)
+        (False, False)
         >>> [slow.what for slow in slowest.list()]
         ['Chat.onOpen']
 

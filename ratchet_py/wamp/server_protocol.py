@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from twisted.internet.defer import Deferred
@@ -13,11 +14,13 @@ from ratchet_py.dispatch import call, callClose, toDeferred
 from ratchet_py.errors import CallError, LocalError, ProtocolError
 from ratchet_py.interfaces import ConnectionInterface, MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.meter import Meter
 from ratchet_py.wamp import curie as curies
 from ratchet_py.wamp.authentication import Authenticator
 from ratchet_py.wamp.commands import (
     Authenticate,
     Call,
+    EndSubscription,
     Hello,
     Prefix,
     Publish,
@@ -25,6 +28,7 @@ from ratchet_py.wamp.commands import (
     Unsubscribe,
 )
 from ratchet_py.wamp.interfaces import NO_ANSWER, CodecInterface, WampServerInterface
+from ratchet_py.wamp.measured import MeasuredV2Connection, MeasuredWampConnection
 from ratchet_py.wamp.names import NameMap, NamesInterface
 from ratchet_py.wamp.serializers import Cbor, Json, MsgPack
 from ratchet_py.wamp.v1 import WampV1
@@ -41,6 +45,14 @@ _TOO_LONG = "a topic, procedure or prefix is too long"
 
 # What follows these waits until they are done with; no other command holds up the next.
 _OPENING = frozenset({Authenticate, Hello})
+
+_CALLBACKS: dict[type, str] = {
+    Call: "onCall",
+    EndSubscription: "onUnSubscribe",
+    Publish: "onPublish",
+    Subscribe: "onSubscribe",
+    Unsubscribe: "onUnSubscribe",
+}
 
 # What cannot be a Deferred, a coroutine or a connection; asking costs more than the answer.
 _VALUES = frozenset({bool, dict, float, int, list, str, tuple})
@@ -97,6 +109,8 @@ class ServerProtocol(MessageComponentInterface):
             Unsubscribe: self._onUnsubscribe,
             Publish: self._onPublish,
         }
+        self._newConnection: Callable[..., WampConnection] = WampConnection
+        self._newV2Connection: Callable[..., V2Connection] = V2Connection
         self._v2 = V2Sessions(
             component,
             limits,
@@ -111,6 +125,32 @@ class ServerProtocol(MessageComponentInterface):
         own = getattr(self.component, "getSubProtocols", None)
         return [*(own() if own is not None else ()), *self._codecs]
 
+    @property
+    def applicationName(self) -> str:
+        """What the component above is called where it is measured."""
+        return type(self.component).__name__
+
+    def measure(self, meter: Meter) -> None:
+        """Count and time the calls of the clients that come from now on."""
+        self._newConnection = partial(MeasuredWampConnection, meter)
+        self._newV2Connection = partial(MeasuredV2Connection, meter)
+
+    def describe(self, conn: ConnectionInterface, msg: str | bytes) -> str | None:
+        """Which callback of which topic or procedure a message was for; None if for none.
+
+        It reads the message once more, so it is for the rare one that has taken long.
+        """
+        client = self.connections.get(conn)
+        try:
+            command = None if client is None else client.codec.decode(msg)
+        except ProtocolError:
+            return None
+        callback = _CALLBACKS.get(type(command))
+        if callback is None:
+            return None
+        name = getattr(command, "topic", None) or getattr(command, "procedure", "")
+        return f"{self.applicationName}.{callback} {name}".rstrip()
+
     def onOpen(self, conn: ConnectionInterface) -> Deferred[None] | None:
         """A client has connected: it gets its welcome, then the component learns of it.
 
@@ -119,11 +159,11 @@ class ServerProtocol(MessageComponentInterface):
         negotiated = getattr(getattr(conn, "WebSocket", None), "subProtocol", None)
         codec = self._codecs.get(negotiated or "") or next(iter(self._codecs.values()))
         if isinstance(codec, WampV2):
-            session = V2Connection(conn, codec, self._expand, self._limits)
+            session = self._newV2Connection(conn, codec, self._expand, self._limits)
             self.connections[conn] = session
             self._v2.open(session)
             return None
-        client = WampConnection(
+        client = self._newConnection(
             conn, codec, self._expand, self._limits.callsInFlight, self._handlers
         )
         self.connections[conn] = client

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
@@ -13,6 +15,7 @@ from ratchet_py.dispatch import call, toDeferred
 from ratchet_py.errors import CallError
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.meter import Meter
 from ratchet_py.wamp.interfaces import WampServerInterface
 from ratchet_py.wamp.topic import SessionDetails, Topic
 from ratchet_py.wamp.wamp_connection import WampConnection
@@ -52,6 +55,7 @@ class TopicManager(WampServerInterface):
         self.broker.setReceiver(self._receive)
         self.topics: dict[str, Topic] = {}
         self.sessions: dict[str, WampConnection] = {}
+        self._deliver: Callable[[Topic, Publication], object] = Topic.deliver
         self._maxSubscriptions = limits.subscriptions
         # Subscriptions that the application has not decided about, each with those who wait for
         # that: the same client may have asked again.
@@ -77,6 +81,10 @@ class TopicManager(WampServerInterface):
         None if the client is gone.
         """
         return self.sessions.get(conn.WAMP.sessionId)
+
+    def measure(self, meter: Meter) -> None:
+        """Time how long it takes to send an event to all its subscribers here."""
+        self._deliver = partial(_timed, meter)
 
     def enter(self, topic: Topic) -> None:
         """For :class:`~ratchet_py.wamp.Topic`: it has its first subscriber."""
@@ -206,7 +214,7 @@ class TopicManager(WampServerInterface):
     def _receive(self, topic: str, publication: Publication) -> None:
         live = self.topics.get(topic)
         if live is not None:
-            live.deliver(publication)
+            self._deliver(live, publication)
 
     def _settle(
         self, result: Any, topic: Topic, conn: ConnectionInterface, waiters: _Waiters
@@ -224,6 +232,14 @@ class TopicManager(WampServerInterface):
             if waiters:
                 _fire(waiters, failure)
         return result
+
+
+def _timed(meter: Meter, topic: Topic, publication: Publication) -> None:
+    before = meter.clock()
+    try:
+        topic.deliver(publication)
+    finally:
+        meter.broadcasts.observe(meter.clock() - before)
 
 
 def _fire(waiters: _Waiters, failure: Failure | None) -> None:

@@ -200,7 +200,7 @@ class WampConnection(AbstractConnectionDecorator):
             data: Any JSON value; without it the client gets ``[]``, with None it gets ``null``.
         """
         message = self.codec.result(id, data)
-        if self._takesAnswer(id):
+        if self.takesAnswer(id):
             self.sendBelow(message)
         return self
 
@@ -216,7 +216,7 @@ class WampConnection(AbstractConnectionDecorator):
             details: Any JSON value, or None for none.
         """
         message = self.codec.error(id, str(errorUri), desc, details)
-        if self._takesAnswer(id):
+        if self.takesAnswer(id):
             self.sendBelow(message)
         return self
 
@@ -263,7 +263,8 @@ class WampConnection(AbstractConnectionDecorator):
         """Whether a call still wants an answer, as far as we remember."""
         return self._calls is None or hash(id) in self._calls
 
-    def _takesAnswer(self, id: Any) -> bool:
+    def takesAnswer(self, id: Any) -> bool:
+        """Whether an answer is the first one to a call, which is answered herewith."""
         calls = self._calls
         if calls is None:
             return True

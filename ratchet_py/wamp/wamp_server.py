@@ -7,7 +7,9 @@ from typing import Literal
 
 from ratchet_py.broker.interfaces import BrokerInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.meter import Meter
 from ratchet_py.wamp.authentication import Authenticator, AuthSource
+from ratchet_py.wamp.component import Component
 from ratchet_py.wamp.interfaces import WampServerInterface
 from ratchet_py.wamp.names import NamesInterface
 from ratchet_py.wamp.server_protocol import ServerProtocol
@@ -70,6 +72,19 @@ class WampServer(ServerProtocol):
             realms=realms,
             authenticator=self.authenticator,
         )
+
+    @property
+    def applicationName(self) -> str:
+        """What the application is called where it is measured."""
+        application: WampServerInterface = self.topicManager.app
+        while isinstance(application, Component) and application.component is not None:
+            application = application.component
+        return type(application).__name__
+
+    def measure(self, meter: Meter) -> None:
+        """Count and time the calls of the clients that come from now on, and all broadcasts."""
+        super().measure(meter)
+        self.topicManager.measure(meter)
 
     def topic(self, name: str) -> Topic:
         """A topic, for code that has no client in hand: a timer, a push from elsewhere.

@@ -8,7 +8,6 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone
 
 from ratchet_py.connection import AbstractConnectionDecorator
-from ratchet_py.dispatch import Gate
 from ratchet_py.errors import LocalError
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.rfc6455.close_code import CloseCode

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ratchet_py.dispatch import toDeferred
+from ratchet_py.dispatch import Gate, toDeferred
 from ratchet_py.errors import HttpError, ProtocolError
 from ratchet_py.http.interfaces import HttpServerInterface
 from ratchet_py.http.request import Request
@@ -18,6 +18,7 @@ from ratchet_py.http.response import refuse, response
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.interfaces import MessageComponentInterface as DataComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.meter import Meter
 from ratchet_py.rfc6455.close_code import CloseCode
 from ratchet_py.rfc6455.frame import OP_CLOSE, OP_PING, Frame
 from ratchet_py.rfc6455.handshake import Handshake, ServerNegotiator
@@ -26,6 +27,7 @@ from ratchet_py.rfc6455.permessage_deflate import PerMessageDeflateOptions
 from ratchet_py.websocket.framer import Framer
 from ratchet_py.websocket.interfaces import MessageComponentInterface, WsServerInterface
 from ratchet_py.websocket.keep_alive import KeepAlive
+from ratchet_py.websocket.measured import MeasuredGate, MeasuredWsConnection
 from ratchet_py.websocket.ws_connection import WebSocket, WsConnection
 
 __all__ = ["WsServer"]
@@ -97,8 +99,14 @@ class WsServer(HttpServerInterface):
         delegate: The component above.
         limits: The limits.
         framer: Frames what is sent.
+        meter: What is counted and timed here; None if nothing is.
+        connectionClass: What the connections of the component above are.
+        gateClass: What their events pass.
         dropped: How many messages were dropped because a client was too slow.
     """
+
+    connectionClass: type[WsConnection] = WsConnection
+    gateClass: type[Gate] = Gate
 
     def __init__(
         self,
@@ -116,6 +124,7 @@ class WsServer(HttpServerInterface):
         self.limits = limits
         self.framer = Framer()
         self.dropped = 0
+        self.meter: Meter | None = None
         self._wantsMessages = isinstance(component, MessageComponentInterface)
         self._negotiator = ServerNegotiator(
             component.getSubProtocols() if isinstance(component, WsServerInterface) else (),
@@ -152,6 +161,19 @@ class WsServer(HttpServerInterface):
         self._keepAlive = KeepAlive(self._websockets.values(), interval)
         for conn in self._websockets:
             self._keepAlive.start(conn.reactor)
+
+    def measure(self, meter: Meter) -> None:
+        """Count the messages of the clients that come from now on, and time what they cause.
+
+        Args:
+            meter: What counts; the component above gets it, too, if it has a ``measure``.
+        """
+        self.meter = meter
+        self.connectionClass = MeasuredWsConnection
+        self.gateClass = MeasuredGate
+        measure = getattr(self.delegate, "measure", None)
+        if measure is not None:
+            measure(meter)
 
     def onOpen(self, conn: ConnectionInterface, request: Request) -> object:
         """A request wants to become a WebSocket.

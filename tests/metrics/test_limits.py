@@ -1,0 +1,140 @@
+"""Each of the limits counts when it is hit."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from ratchet_py import App
+from ratchet_py.limits import Limits
+from ratchet_py.testing import RawClient, WampClient, WebSocketClient
+from ratchet_py.wamp import Component
+
+OPENING = "\r\n".join(
+    [
+        "GET / HTTP/1.1",
+        "Host: localhost",
+        "Origin: http://localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Protocol: wamp",
+        "",
+        "",
+    ]
+).encode()
+
+
+class Slow(Component):
+    """Never answers, and sends a lot to who subscribes."""
+
+    def onCall(self, conn, id, topic, params):
+        return Deferred()
+
+    def onPublish(self, conn, topic, event, exclude, eligible):
+        for _ in range(3):
+            conn.event(topic, "x" * 100_000)
+
+
+def head(client):
+    client(RawClient).sendBytes(b"GET / HTTP/1.1\r\nX: " + b"x" * 200)
+
+
+def late(client):
+    client(RawClient).clock.advance(11)
+
+
+def frames(*payloads):
+    def send(client):
+        opened = client(WebSocketClient, subProtocols=["wamp"])
+        for index, payload in enumerate(payloads):
+            final = index == len(payloads) - 1
+            opened.sendFrame(payload, 0 if index else 1, final=final)
+
+    return send
+
+
+def wamp(*messages):
+    def send(client):
+        opened = client(WampClient)
+        for message in messages:
+            opened.send(message)
+
+    return send
+
+
+def slow(client):
+    opened = client(WampClient)
+    opened.stall()
+    opened.send('[7,"t",1]')
+
+
+def stalled(client):
+    slow(client)
+    client.clock.advance(61)
+
+
+def silent(client):
+    """It opens and then says nothing, not even a pong or a farewell."""
+    opened = client(RawClient)
+    opened.sendBytes(OPENING)
+    return opened
+
+
+def dead(client):
+    silent(client)
+    for _ in range(3):
+        client.clock.advance(30)
+
+
+def stubborn(client):
+    silent(client).connection.outermost.close()
+    client.clock.advance(6)
+
+
+def one_too_many(client):
+    client(RawClient)
+    client(RawClient)
+
+
+# A case for each of the limits, as the test below asks for each.
+CASES = {
+    "connections": ({"connections": 1}, one_too_many),
+    "headSize": ({"headSize": 100}, head),
+    "handshakeTimeout": ({}, late),
+    "messageSize": ({"messageSize": 100}, frames(b"x" * 60, b"x" * 60)),
+    "frameSize": ({"frameSize": 100}, frames(b"x" * 120)),
+    "fragments": ({"fragments": 2}, frames(b"x", b"x", b"x")),
+    "sendBuffer": ({"sendBuffer": 1000}, slow),
+    "stallTimeout": ({}, stalled),
+    "closeTimeout": ({}, stubborn),
+    "keepAlive": ({}, dead),
+    "subscriptions": ({"subscriptions": 1}, wamp('[5,"a"]', '[5,"b"]')),
+    "prefixes": ({"prefixes": 1}, wamp('[1,"a","b"]', '[1,"c","d"]')),
+    "topicLength": ({"topicLength": 5}, wamp('[5,"abcdef"]')),
+    "jsonDepth": ({"jsonDepth": 5}, wamp("[[[[[[[]]]]]]]")),
+    "callsInFlight": ({"callsInFlight": 1}, wamp('[2,"1","x"]')),
+}
+
+
+@pytest.mark.parametrize("limit", [field.name for field in fields(Limits)])
+def test_a_limit_counts_once(limit, metrics, scrape):
+    changes, offend = CASES[limit]
+    clock = Clock()
+    app = App("localhost", reactor=clock, limits=Limits(**changes), metrics=metrics)
+    app.route("/", Slow())
+
+    def client(kind, **options):
+        return kind(app.server, **options)
+
+    client.clock = clock
+    # Those that were never hit are there, too: only so an increase from nothing is seen.
+    assert scrape()["ratchet_limit_exceeded_total", {"limit": limit}] == 0
+    offend(client)
+    hit = scrape().of("ratchet_limit_exceeded_total")
+    assert hit.pop((limit,)) == 1
+    assert hit == {}
