@@ -269,6 +269,7 @@ class App:
         if failed:
             raise SystemExit(f"ratchet: {failed[0].getErrorMessage()}")
         showWarnings()
+        self.server.prepare()
         closeOnShutdown(self.loop, self.close, self.abort)
         self.loop.run()
 

@@ -34,6 +34,8 @@ class Limits:
         topicLength: Characters of a topic, a procedure or a prefix: close 1007.
         jsonDepth: How deep JSON may nest: close 1007.
         callsInFlight: Unanswered calls of one connection: reading pauses.
+        connections: Clients of one server: 503. None for what the process's limit of descriptors
+            allows, less 100.
     """
 
     headSize: int = 16 * 1024
@@ -50,6 +52,7 @@ class Limits:
     topicLength: int = 1_024
     jsonDepth: int = 511
     callsInFlight: int = 1_000
+    connections: int | None = None
 
 
 DEFAULT_LIMITS = Limits()

@@ -145,6 +145,8 @@ class RatchetService(Service):
         if self._listening:
             return
         self._listening = True
+        # Here, where a process that began as root may still raise it.
+        (self.server.server if isinstance(self.server, App) else self.server).prepare()
         failed: list[Failure] = []
         listening = self.server.listen(*self.endpoints).addCallback(_report)
         listening.addErrback(failed.append if listening.called else self._failedLater)

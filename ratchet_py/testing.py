@@ -199,7 +199,10 @@ class RawClient:
         self.data = b""
         self.clock: Clock = server.loop
         self.transport = MemoryTransport(self, self.clock, address)
-        self.connection = server.buildProtocol(self.transport.getPeer())
+        connection = server.buildProtocol(self.transport.getPeer())
+        if connection is None:
+            raise ConnectionRefusedError("the server is full")
+        self.connection = connection
         self.connection.makeConnection(self.transport)
         self.clock.advance(0)
 

@@ -286,6 +286,9 @@ class Server:
         self.asked = []
         self.loop = SimpleNamespace(stop=lambda: self.asked.append("stop"))
 
+    def prepare(self):
+        pass
+
     def listen(self, *endpoints):
         self.asked.append(endpoints)
         return self.listening

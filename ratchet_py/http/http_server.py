@@ -13,7 +13,7 @@ from ratchet_py.errors import HttpError
 from ratchet_py.http.interfaces import HttpServerInterface
 from ratchet_py.http.request import Request
 from ratchet_py.http.request_parser import RequestParser
-from ratchet_py.http.response import refuse
+from ratchet_py.http.response import refuse, response
 from ratchet_py.interfaces import ConnectionInterface, MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 
@@ -103,6 +103,18 @@ class HttpServer(MessageComponentInterface):
         # Connections that have no request yet, or whose onOpen has not finished, or that were
         # refused. What is not in here belongs to the component.
         self._exchanges: dict[ConnectionInterface, _Exchange] = {}
+
+    @property
+    def refusal(self) -> bytes:
+        """What a client is told that there is no room for, before it has asked for anything."""
+        body = b"too many connections\n"
+        headers = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(body))),
+            ("Connection", "close"),
+            ("Retry-After", "60"),
+        ]
+        return response(503, headers, body, self.poweredBy)
 
     @property
     def serial(self) -> bool:  # type: ignore[override]

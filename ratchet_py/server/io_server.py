@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import Any, TypeVar
 
@@ -15,12 +16,20 @@ from ratchet_py.interfaces import MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.meter import Tally
 from ratchet_py.server.console_log import showWarnings
+from ratchet_py.server.descriptors import (
+    SPARE,
+    descriptorLimit,
+    isSelect,
+    raiseDescriptorLimit,
+    roomFor,
+)
 from ratchet_py.server.io_connection import (
     DirectIoConnection,
     IoConnection,
     MeasuredDirectIoConnection,
     MeasuredIoConnection,
 )
+from ratchet_py.server.refuser import Refuser, refusalOf
 from ratchet_py.server.shutdown import closeOnShutdown
 
 __all__ = ["IoServer"]
@@ -52,7 +61,8 @@ class IoServer(Factory):
     Args:
         component: What is above; it gets ``bytes``, as they arrive.
         reactor: The clock of all time limits; Twisted's own reactor if none is given.
-        limits: ``sendBuffer``, ``stallTimeout`` and ``closeTimeout`` are used here.
+        limits: ``connections``, ``sendBuffer``, ``stallTimeout`` and ``closeTimeout`` are used
+            here.
 
     Attributes:
         app: The component above.
@@ -79,6 +89,8 @@ class IoServer(Factory):
         self.limits = limits
         self.connections: set[IoConnection] = set()
         self.ports: list[IListeningPort] = []
+        self._most: int | None = None
+        self._refusing: IoServer | None = None
         self._whenEmpty: list[Deferred[None]] = []
         self.tally = Tally()
 
@@ -136,6 +148,7 @@ class IoServer(Factory):
     def run(self) -> None:
         """Serve until a signal; then close every client and return."""
         showWarnings()
+        self.prepare()
         closeOnShutdown(self.loop, self.close, self.abort)
         self.loop.run()
 
@@ -152,10 +165,56 @@ class IoServer(Factory):
         """Drop every client now."""
         for conn in tuple(self.connections):
             conn.abort()
+        if self._refusing is not None:
+            self._refusing.abort()
 
-    def buildProtocol(self, addr: IAddress | None) -> IoConnection:
-        """A client has been accepted (IProtocolFactory)."""
+    @property
+    def most(self) -> int:
+        """How many clients it takes: ``Limits.connections``, or what the process has room for."""
+        if self._most is None:
+            most = self.limits.connections
+            self._most = roomFor(self.loop) if most is None else most
+        return self._most
+
+    def prepare(self) -> None:
+        """Make room for as many clients as this process may have, and log how many that are.
+
+        :meth:`run` calls it, and so do ``App.run`` and ``twistd ratchet``; it changes a limit of
+        the whole process.
+        """
+        raiseDescriptorLimit()
+        self._most = None
+        log.info(
+            "{reactor}, {limit} descriptors: room for {most} connections",
+            reactor=type(self.loop).__name__,
+            limit=descriptorLimit(self.loop),
+            most=self.most,
+        )
+        if isSelect(self.loop):
+            log.warn(
+                "the reactor of select() serves {most} connections and no more; another one, "
+                "such as twistd --reactor=asyncio, serves as many as there are descriptors",
+                most=self.most,
+            )
+
+    def buildProtocol(self, addr: IAddress | None) -> IoConnection | None:
+        """A client has been accepted (IProtocolFactory); None if it cannot even be refused."""
+        if len(self.connections) >= (self._most or self.most):
+            return self._refuse(addr)
         return self.connectionClass(self, next(_resourceIds), getattr(addr, "host", ""))
+
+    def _refuse(self, addr: IAddress | None) -> IoConnection | None:
+        self.tally.exceeded["connections"] += 1
+        refusing = self._refusing
+        if refusing is None:
+            limits = replace(self.limits, connections=SPARE // 2, closeTimeout=1.0)
+            refusing = IoServer(Refuser(refusalOf(self.app)), self.loop, limits)
+            self._refusing = refusing
+        if len(refusing.connections) >= refusing.most:
+            # Who refuses must not run out of descriptors either.
+            return None
+        self.tally.refused[503] += 1
+        return refusing.buildProtocol(addr)
 
     def forget(self, conn: IoConnection) -> None:
         """A client is gone; called by its connection."""

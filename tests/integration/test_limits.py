@@ -34,6 +34,7 @@ def test_the_defaults():
             topicLength=1024,
             jsonDepth=511,
             callsInFlight=1000,
+            connections=None,
         )
         == DEFAULT_LIMITS
     )

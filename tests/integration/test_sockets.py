@@ -62,6 +62,43 @@ async def test_a_thousand_clients_at_once(serve, pubsub):
     assert await clients[0].heard() == [8, "t", "to one"]
 
 
+FULL = """
+from twisted.internet import reactor
+from ratchet_py import App
+from ratchet_py.server import EchoServer
+
+app = App("localhost", 0)
+app.route("/", EchoServer())
+reactor.callWhenRunning(lambda: print("port", app.server.ports[0].getHost().port, flush=True))
+app.run()
+"""
+
+
+@pytest_twisted.ensureDeferred
+async def test_when_it_is_full_who_comes_is_told(spawn):
+    """The soft limit does not count: it is raised. The hard one leaves room for a hundred."""
+    process, remote = await spawn(FULL, shell="ulimit -Sn 100; ulimit -Hn 200")
+    clients = [await remote.open() for _ in range(100)]
+    for _ in range(20):
+        late = await remote.client(request())
+        assert (await late.response()).status == 503
+        await late.end()
+    for client in clients:
+        client.send(text("still served"))
+        assert await client.next() == "still served"
+    clients[0].reset()
+    clients[1].send(text("and the server has noticed"))
+    await clients[1].next()
+    assert await remote.open()
+    # Far more than there are descriptors: who cannot even be refused is dropped.
+    crowd = await gatherResults([Deferred.fromCoroutine(remote.client()) for _ in range(300)])
+    for client in crowd:
+        await client.gone()
+    clients[1].send(text("still served"))
+    assert await clients[1].next() == "still served"
+    assert process.output.count("\n") == 1, process.output
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_client_that_sends_a_byte_at_a_time(serve, pubsub, bystander):
     served = await serve(pubsub)
