@@ -83,8 +83,11 @@ def test_any_byte_is_a_sign_of_life(served):
 def test_who_is_not_read_cannot_show_that_it_lives(served):
     client = served.connect(answers=False)
     conn = served.app.conns[0]
+    served.wait(30)
+    assert client.pings == [b""]
     conn.pauseReading()
-    served.wait(150)
+    for _ in range(4):
+        served.wait(30)
     assert not client.isClosed
     # It has a whole interval from then on.
     conn.resumeReading()
