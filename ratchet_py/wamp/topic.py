@@ -42,6 +42,7 @@ publishing: ContextVar[Publishing | None] = ContextVar("publishing", default=Non
 """Set while ``onPublish`` runs, also an async one, if the publisher wants to know."""
 
 _Send = Callable[[Any], object]
+_Mixed = tuple[list[tuple[_Send, CodecInterface]], set[CodecInterface]]
 _NOBODY: dict[WampConnection, _Send] = {}
 
 
@@ -78,14 +79,24 @@ class Topic:
 
     # While it is the one in the manager's table: its local subscribers, each with the send of the
     # layer below (a broadcast is a loop over these), and the codec of all of them, None if they
-    # differ. Those whose coming was told to onPresence; None if it is not to be.
-    __slots__ = ("__weakref__", "_codec", "_id", "_manager", "_present", "_subscribers")
+    # differ; then each send with its codec, and all codecs, None if that is to be looked up anew.
+    # Those whose coming was told to onPresence; None if it is not to be.
+    __slots__ = (
+        "__weakref__",
+        "_codec",
+        "_id",
+        "_manager",
+        "_mixed",
+        "_present",
+        "_subscribers",
+    )
 
     def __init__(self, id: str, manager: TopicManager) -> None:
         self._id = id
         self._manager = manager
         self._subscribers = _NOBODY
         self._codec: CodecInterface | None = None
+        self._mixed: _Mixed | None = None
         self._present: set[WampConnection] | None = None
 
     def getId(self) -> str:
@@ -171,6 +182,7 @@ class Topic:
         elif live._codec is not subscriber.codec:
             live._codec = None
         live._subscribers[subscriber] = subscriber.sender(self._id)
+        live._mixed = None
         subscriber.WAMP.subscriptions.attach(live)
         if len(live._subscribers) == 1:
             manager.enter(live)
@@ -211,6 +223,7 @@ class Topic:
         if subscriber is None or subscriber not in live._subscribers:
             return self
         del live._subscribers[subscriber]
+        live._mixed = None
         subscriber.WAMP.subscriptions.detach(live)
         if not live._subscribers:
             manager.leave(live)
@@ -277,21 +290,29 @@ class Topic:
             sends = list(subscribers.values())
             _sendToAll(sends, self._codec.event(self._id, publication.event, publication.id))
             return
-        byCodec: dict[CodecInterface, list[_Send]] = {}
-        for subscriber, send in subscribers.items():
-            byCodec.setdefault(subscriber.codec, []).append(send)
+        # In the order in which they came, whatever they speak: nobody is always last, and the
+        # connections lie in memory as they are visited.
+        mixed = self._mixed if subscribers is self._subscribers else None
+        if mixed is None:
+            pairs = [(send, subscriber.codec) for subscriber, send in subscribers.items()]
+            mixed = (pairs, {codec for _, codec in pairs})
+            if subscribers is self._subscribers:
+                self._mixed = mixed
         # All are made before anybody gets one: what cannot be said in one form, nobody hears.
         id = publication.id or newPublicationId()
-        messages = [
-            (codec.event(self._id, publication.event, id), byCodec[codec]) for codec in byCodec
-        ]
-        for message, sends in messages:
-            _sendToAll(sends, message)
+        pairs, codecs = mixed
+        messages = {codec: codec.event(self._id, publication.event, id) for codec in codecs}
+        for send, codec in pairs:
+            try:
+                send(messages[codec])
+            except Exception:
+                _logFailure()
 
     def renew(self, subscriber: WampConnection) -> None:
         """For :class:`~ratchet_py.wamp.WampConnection`: its events are sent another way now."""
         if subscriber in self._subscribers:
             self._subscribers[subscriber] = subscriber.sender(self._id)
+            self._mixed = None
 
     def _live(self) -> Topic:
         return self._manager.topics.get(self._id, self)
@@ -328,4 +349,8 @@ def _sendToAll(sends: list[_Send], message: Any) -> None:
         try:
             send(message)
         except Exception:
-            log.failure("a subscriber could not be sent an event; the others are")
+            _logFailure()
+
+
+def _logFailure() -> None:
+    log.failure("a subscriber could not be sent an event; the others are")
