@@ -28,4 +28,5 @@ def test_every_limit_bounds_something_and_says_what_answers():
     documented = dict(re.findall(r"^        (\w+): (.+)", Limits.__doc__, re.MULTILINE))
     assert list(documented) == [field.name for field in dataclasses.fields(Limits)]
     for field in dataclasses.fields(Limits):
-        assert 0 < field.default < float("inf")
+        # None: what is right depends on where the clients come from, or on the machine.
+        assert field.default is None or 0 < field.default < float("inf")
