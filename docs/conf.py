@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from twisted.python.reflect import namedAny
+
 # The checkout, whatever is installed.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -35,3 +37,17 @@ napoleon_use_ivar = True
 # Only references to our own names are checked: an inventory of Python's and Twisted's would make
 # the build depend on their sites.
 nitpick_ignore_regex = [("py:.*", r"(?!ratchet_py\.).*")]
+
+
+def internal(app, env, node, contnode):
+    """Leave a name that exists, but is internal and so not in the reference, without a link."""
+    try:
+        namedAny(node["reftarget"])
+    except Exception:
+        return None
+    return contnode
+
+
+def setup(app):
+    """Sphinx asks for this."""
+    app.connect("missing-reference", internal)
