@@ -25,7 +25,7 @@ from ratchet_py.interfaces import MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.server.console_log import showWarnings
 from ratchet_py.server.flash_policy import FlashPolicy
-from ratchet_py.server.io_server import BACKLOG, IoServer
+from ratchet_py.server.io_server import BACKLOG, DRAIN_SECONDS, IoServer
 from ratchet_py.server.shutdown import closeOnShutdown
 from ratchet_py.wamp.authentication import AuthSource
 from ratchet_py.wamp.interfaces import WampServerInterface
@@ -68,6 +68,7 @@ class App:
         flashPolicyPort: Where to serve the Flash policy file; nowhere if not given.
         authenticate: Called with each request of a WebSocket client before it is answered, and lets
             it in or not; see :class:`~ratchet_py.websocket.WsServer`. A route may have its own.
+        drainSeconds: How long :meth:`close`, and a signal, waits for the clients.
         metrics: Counts and times what happens; nothing does if not given.
 
     Attributes:
@@ -90,6 +91,7 @@ class App:
         broker: BrokerInterface | None = None,
         flashPolicyPort: int | None = None,
         authenticate: Callable[[Request], object] | None = None,
+        drainSeconds: float = DRAIN_SECONDS,
         metrics: Metrics | None = None,
     ) -> None:
         self.httpHost = httpHost
@@ -104,6 +106,7 @@ class App:
         self._policy = FlashPolicy()
         self._routeNumbers = count(1)
         self.server = IoServer(HttpServer(Router(self.routes), limits), reactor, limits)
+        self.server.drainSeconds = drainSeconds
         self._wampServers: dict[str, WampServer] = {}
         self._wsServers: list[tuple[str, WsServer]] = []
         self.metrics: Metrics | None = None
@@ -233,11 +236,12 @@ class App:
         return listening
 
     def close(self) -> Deferred[Any]:
-        """Stop listening and close every client with 1001 (going away).
+        """Stop listening and close every client with 1001 (going away), many of them bit by bit.
+
+        Each gets first what waits for it. Who is still there after ``drainSeconds`` is dropped.
 
         Returns:
-            A Deferred that fires when the last one is gone, after ``Limits.closeTimeout`` at the
-            latest.
+            A Deferred that fires when the last one is gone.
         """
         if self.metrics is not None:
             self.metrics.drain()
@@ -331,9 +335,12 @@ class App:
     def _listenForFlash(self, ports: list[IListeningPort], endpoint: str) -> Deferred[Any]:
         assert self.flashServer is not None
         listening: Deferred[Any] = self.flashServer.listen(endpoint)
-        return listening.addCallbacks(lambda _: ports, self._withoutFlash)
+        return listening.addCallbacks(lambda _: ports, self._withoutFlash, errbackArgs=(ports,))
 
-    def _withoutFlash(self, failure: Failure) -> Failure:
-        # Without the policy the App is not what it was asked to be: all or nothing.
-        self.close()
+    def _withoutFlash(self, failure: Failure, ports: list[IListeningPort]) -> Failure:
+        # Without the policy the App is not what it was asked to be: all of this call or nothing.
+        # What an earlier one has opened goes on.
+        for port in ports:
+            self.server.ports.remove(port)
+            port.stopListening()
         return failure

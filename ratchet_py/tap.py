@@ -27,7 +27,7 @@ from ratchet_py.http.http_server import HttpServer
 from ratchet_py.interfaces import ComponentInterface
 from ratchet_py.server.flash_policy import FlashPolicy
 from ratchet_py.server.io_server import IoServer
-from ratchet_py.server.shutdown import cutShortBySignal
+from ratchet_py.server.shutdown import Shutdown
 
 __all__ = ["Options", "RatchetService", "makeService"]
 
@@ -59,6 +59,13 @@ class Options(BaseOptions):
             "or a callable that returns one.",
         ],
         ["host", None, None, "The host that requests must name. [default: any]"],
+        [
+            "drain-seconds",
+            None,
+            None,
+            "How long to wait for the clients at the end. [default: as the App says, or 9]",
+            float,
+        ],
     ]
 
     def __init__(self) -> None:
@@ -135,6 +142,7 @@ class RatchetService(Service):
             endpoints = [_DEFAULT_ENDPOINT]
         self.endpoints = endpoints
         self._listening = False
+        self._shutdown: Shutdown | None = None
 
     def privilegedStartService(self) -> None:
         """Listen while the process may still open any port (IService).
@@ -156,6 +164,10 @@ class RatchetService(Service):
     def startService(self) -> None:
         """Listen, if ``privilegedStartService`` has not been called (IService)."""
         self.privilegedStartService()
+        if self._shutdown is None:
+            # Not before: the reactor is chosen by the same command line.
+            self._shutdown = Shutdown(self.server.loop, self.server.close, self.server.abort)
+            self._shutdown.watch()
         super().startService()  # type: ignore[no-untyped-call]
 
     def _failedLater(self, failure: Failure) -> None:
@@ -171,7 +183,7 @@ class RatchetService(Service):
         """
         super().stopService()  # type: ignore[no-untyped-call]
         self._listening = False
-        return cutShortBySignal(self.server.loop, self.server.close, self.server.abort)
+        return self.server.close() if self._shutdown is None else self._shutdown.begin()
 
 
 def makeService(options: Options) -> IService:
@@ -184,7 +196,11 @@ def makeService(options: Options) -> IService:
         # twistd, unlike python, does not look for modules in the current folder.
         sys.path.insert(0, os.getcwd())
     try:
-        return RatchetService(_serverOf(options), options["endpoints"])
+        server = _serverOf(options)
+        if options["drain-seconds"] is not None:
+            bottom = server.server if isinstance(server, App) else server
+            bottom.drainSeconds = options["drain-seconds"]
+        return RatchetService(server, options["endpoints"])
     except UsageError as exc:
         raise SystemExit(f"ratchet: {exc}") from None
 

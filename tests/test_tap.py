@@ -284,9 +284,17 @@ class Server:
     def __init__(self, listening):
         self.listening = listening
         self.asked = []
-        self.loop = SimpleNamespace(stop=lambda: self.asked.append("stop"))
+        self.loop = SimpleNamespace(
+            stop=lambda: self.asked.append("stop"), callWhenRunning=lambda function: None
+        )
 
     def prepare(self):
+        pass
+
+    def close(self):
+        pass
+
+    def abort(self):
         pass
 
     def listen(self, *endpoints):

@@ -23,6 +23,7 @@ from ratchet_py.server.descriptors import (
     raiseDescriptorLimit,
     roomFor,
 )
+from ratchet_py.server.drain import Drain
 from ratchet_py.server.io_connection import (
     DirectIoConnection,
     IoConnection,
@@ -39,7 +40,8 @@ log = Logger()
 # Clients that have not been accepted yet; what the kernel allows may be less.
 BACKLOG = 1024
 
-GOING_AWAY = 1001  # the close code for layers that have one (RFC 6455 section 7.4.1)
+# Less than the ten seconds that Docker gives before it kills.
+DRAIN_SECONDS = 9.0
 
 # One count for the process: an application may serve several ports.
 _resourceIds = count(1)
@@ -70,6 +72,7 @@ class IoServer(Factory):
         connections: The clients of the moment.
         ports: What is listening.
         tally: What is counted.
+        drainSeconds: How long :meth:`close` waits for the clients.
         connectionClass: What connections are; those of plain sockets are of ``directClass``.
     """
 
@@ -93,6 +96,8 @@ class IoServer(Factory):
         self._refusing: IoServer | None = None
         self._whenEmpty: list[Deferred[None]] = []
         self.tally = Tally()
+        self.drainSeconds = DRAIN_SECONDS
+        self._drain: Drain | None = None
 
     @property
     def loop(self) -> Any:
@@ -153,13 +158,20 @@ class IoServer(Factory):
         self.loop.run()
 
     def close(self) -> Deferred[None]:
-        """Stop listening and close every client with 1001 (going away).
+        """Stop listening and close every client with 1001 (going away), many of them bit by bit.
+
+        Each gets first what waits for it. Who is still there after ``drainSeconds`` is dropped.
 
         Returns:
-            A Deferred that fires when the last one is gone, after ``closeTimeout`` at the latest.
+            A Deferred that fires when the last one is gone.
         """
         # In this order, because a client that is told goodbye may knock again at once.
         return self._stopListening().addCallback(lambda _: self._closeAll())
+
+    @property
+    def draining(self) -> bool:
+        """Whether the clients are being told goodbye."""
+        return self._drain is not None
 
     def abort(self) -> None:
         """Drop every client now."""
@@ -220,22 +232,22 @@ class IoServer(Factory):
         """A client is gone; called by its connection."""
         self.connections.discard(conn)
         if not self.connections:
+            if self._drain is not None:
+                self._drain.stop()
+                self._drain = None
             waiting, self._whenEmpty = self._whenEmpty, []
             for deferred in waiting:
                 deferred.callback(None)
 
     def _closeAll(self) -> Deferred[None] | None:
-        for conn in tuple(self.connections):
-            try:
-                (conn.outermost or conn).close(GOING_AWAY, "server is shutting down")
-            except Exception:
-                # A wrapper of the application's, perhaps. The others are closed all the same.
-                log.failure("a connection could not be closed; it is dropped")
-                conn.abort()
+        if self._refusing is not None:
+            self._refusing.abort()
         if not self.connections:
             return None
         empty: Deferred[None] = Deferred()
         self._whenEmpty.append(empty)
+        if self._drain is None:
+            self._drain = Drain(self.connections, self.loop, self.drainSeconds)
         return empty
 
     def _open(self, endpoint: str) -> Deferred[IListeningPort]:

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-__all__ = ["closeOnShutdown", "cutShortBySignal"]
+__all__ = ["Shutdown", "closeOnShutdown"]
 
 log = Logger()
 
@@ -27,38 +27,76 @@ def closeOnShutdown(
         close: Closes every client; its Deferred fires when the last one is gone.
         abort: Drops every client.
     """
-    reactor.addSystemEventTrigger(
-        "before", "shutdown", lambda: cutShortBySignal(reactor, close, abort)
-    )
+    shutdown = Shutdown(reactor, close, abort)
+    shutdown.watch()
+    reactor.addSystemEventTrigger("before", "shutdown", shutdown.begin)
 
 
-def cutShortBySignal(
-    reactor: Any, close: Callable[[], Deferred[None]], abort: Callable[[], object]
-) -> Deferred[None]:
-    """Close every client, and meanwhile let SIGINT and SIGTERM drop who is still there.
+class Shutdown:
+    """Closes every client, and meanwhile lets SIGINT and SIGTERM drop who is still there.
 
-    Twisted's own handlers would ask the reactor to stop once more: an error, and a traceback.
+    Twisted's own handlers would ask the reactor to stop once more: an error, and a traceback. So
+    they get the first signal alone. One that comes before the clients have been told is the same
+    wish once more: ``timeout`` sends its signal to the process and to the group that it is in.
 
     Args:
         reactor: What runs ``abort``, in a turn of its own.
         close: Closes every client; its Deferred fires when the last one is gone.
         abort: Drops every client.
-
-    Returns:
-        What ``close`` has returned.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return close()
 
-    def cut(number: int, frame: object) -> None:
-        log.warn("second signal: dropping the clients that are still there")
-        reactor.callFromThread(abort)
+    def __init__(
+        self, reactor: Any, close: Callable[[], Deferred[None]], abort: Callable[[], object]
+    ) -> None:
+        self._reactor = reactor
+        self._close = close
+        self._abort = abort
+        self._asked = False
+        self._closing = False
+        self._before: dict[int, Any] = {}
 
-    # Before the first client learns of it: the second signal may be its answer.
-    before = {number: signal.signal(number, cut) for number in _SIGNALS}
+    def watch(self) -> None:
+        """Take over from Twisted's handlers as soon as they are there."""
+        self._reactor.callWhenRunning(self._install)
 
-    def restore(result: None) -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def begin(self) -> Deferred[Any]:
+        """Close every client.
 
-    return close().addBoth(restore)
+        Returns:
+            What ``close`` has returned; it fires when the last client is gone.
+        """
+        self._install()
+        # Before the first client learns of it: the second signal may be its answer.
+        self._closing = True
+        return self._close().addBoth(self._restore)
+
+    def _install(self) -> None:
+        if not self._before and threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._signal) for number in _SIGNALS}
+
+    def _restore(self, _: object) -> None:
+        self._closing = False
+        if self._asked:
+            # The process ends. One more signal has nothing to say, and Twisted's handler would ask
+            # a reactor to stop that has stopped.
+            return
+        for number, handler in tuple(self._before.items()):
+            # Unless another one has taken over from us, and hands on to us what it gets.
+            if signal.getsignal(number) == self._signal:
+                signal.signal(number, handler)
+                del self._before[number]
+
+    def _signal(self, number: int, frame: Any) -> None:
+        before = self._before[number]
+        if self._closing:
+            log.warn("second signal: dropping the clients that are still there")
+            self._reactor.callFromThread(self._abort)
+            if isinstance(getattr(before, "__self__", None), Shutdown):
+                before(number, frame)
+        elif not self._asked:
+            self._asked = True
+            if callable(before):
+                before(number, frame)
+            elif before == signal.SIG_DFL:
+                signal.signal(number, before)
+                signal.raise_signal(number)

@@ -9,7 +9,7 @@ import threading
 import pytest
 from twisted.internet.defer import Deferred
 
-from ratchet_py.server.shutdown import closeOnShutdown, cutShortBySignal
+from ratchet_py.server.shutdown import Shutdown, closeOnShutdown
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -20,6 +20,10 @@ class Reactor:
     def __init__(self):
         self.triggers = []
         self.calls = []
+        self.started = []
+
+    def callWhenRunning(self, function):
+        self.started.append(function)
 
     def addSystemEventTrigger(self, *trigger):
         self.triggers.append(trigger)
@@ -57,7 +61,7 @@ def test_a_second_signal_drops_who_is_still_there(number, handlers):
     def abort():
         closing.callback(None)
 
-    waited = cutShortBySignal(reactor, lambda: closing, abort)
+    waited = Shutdown(reactor, lambda: closing, abort).begin()
     assert signal.getsignal(number) not in handlers
     os.kill(os.getpid(), number)
     assert reactor.calls == [abort]
@@ -67,9 +71,79 @@ def test_a_second_signal_drops_who_is_still_there(number, handlers):
 
 def test_in_another_thread_signals_are_nobodys_business(handlers):
     closing, results = Deferred(), []
-    thread = threading.Thread(
-        target=lambda: results.append(cutShortBySignal(Reactor(), lambda: closing, lambda: None))
-    )
+    shutdown = Shutdown(Reactor(), lambda: closing, lambda: None)
+    thread = threading.Thread(target=lambda: results.append(shutdown.begin()))
     thread.start()
     thread.join()
     assert results == [closing]
+
+
+@pytest.fixture
+def twisteds(handlers):
+    """What reaches the handlers that stand for Twisted's."""
+    got = []
+    for number in SIGNALS:
+        signal.signal(number, lambda number, frame: got.append(number))
+    yield got
+    for number, handler in zip(SIGNALS, handlers, strict=True):
+        signal.signal(number, handler)
+
+
+def test_until_the_clients_are_told_all_signals_are_one(twisteds):
+    reactor, aborted = Reactor(), []
+    shutdown = Shutdown(reactor, Deferred, lambda: aborted.append(True))
+    shutdown.watch()
+    [install] = reactor.started
+    install()
+    for _ in range(3):
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGINT)
+    assert twisteds == [signal.SIGTERM]
+    assert reactor.calls == []
+    shutdown.begin()
+    signal.raise_signal(signal.SIGTERM)
+    assert twisteds == [signal.SIGTERM]
+    assert len(reactor.calls) == 1
+
+
+def test_after_the_end_signals_are_silent(twisteds):
+    reactor, closing = Reactor(), Deferred()
+    shutdown = Shutdown(reactor, lambda: closing, lambda: None)
+    shutdown.watch()
+    reactor.started[0]()
+    signal.raise_signal(signal.SIGTERM)
+    shutdown.begin()
+    closing.callback(None)
+    signal.raise_signal(signal.SIGTERM)
+    assert twisteds == [signal.SIGTERM]
+    assert reactor.calls == []
+
+
+def test_a_service_that_stops_without_a_signal_gives_them_back(twisteds):
+    reactor, closing = Reactor(), Deferred()
+    before = [signal.getsignal(number) for number in SIGNALS]
+    shutdown = Shutdown(reactor, lambda: closing, lambda: None)
+    shutdown.begin()
+    assert [signal.getsignal(number) for number in SIGNALS] != before
+    closing.callback(None)
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_two_servers_in_one_process(twisteds):
+    reactor = Reactor()
+    aborted = [lambda: "one", lambda: "two"]
+    closings = [Deferred(), Deferred()]
+    shutdowns = [
+        Shutdown(reactor, lambda closing=closing: closing, abort)
+        for closing, abort in zip(closings, aborted, strict=True)
+    ]
+    for shutdown in shutdowns:
+        shutdown.watch()
+    for install in reactor.started:
+        install()
+    signal.raise_signal(signal.SIGTERM)
+    assert twisteds == [signal.SIGTERM]
+    for shutdown in shutdowns:
+        shutdown.begin()
+    signal.raise_signal(signal.SIGTERM)
+    assert set(reactor.calls) == set(aborted)
