@@ -188,6 +188,8 @@ class App:
         metrics.watch(self.server)
         for path, server in self._wsServers:
             metrics.measure(server, path)
+        if self.server.ports:
+            metrics.start(self.loop)
 
     def topic(self, path: str, name: str) -> Topic:
         """A topic of a route, for code that has no client in hand: timers, pushes.
@@ -244,7 +246,7 @@ class App:
             A Deferred that fires when the last one is gone.
         """
         if self.metrics is not None:
-            self.metrics.drain()
+            self.metrics.closing()
         closing = [self.server.close()]
         if self.flashServer is not None:
             closing.append(self.flashServer.close())

@@ -9,7 +9,7 @@ import sys
 from functools import reduce
 from importlib import import_module
 from traceback import extract_tb
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, Service
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -28,6 +28,9 @@ from ratchet_py.interfaces import ComponentInterface
 from ratchet_py.server.flash_policy import FlashPolicy
 from ratchet_py.server.io_server import IoServer
 from ratchet_py.server.shutdown import Shutdown
+
+if TYPE_CHECKING:
+    from ratchet_py.admin import Admin
 
 __all__ = ["Options", "RatchetService", "makeService"]
 
@@ -66,6 +69,19 @@ class Options(BaseOptions):
             "How long to wait for the clients at the end. [default: as the App says, or 9]",
             float,
         ],
+        [
+            "admin",
+            None,
+            None,
+            "An endpoint for the operator, such as tcp:9100:interface=127.0.0.1: /metrics, "
+            "/healthz and a live page. [default: none]",
+        ],
+        [
+            "admin-token",
+            None,
+            None,
+            "What it takes to change something there. [default: random, see the log]",
+        ],
     ]
 
     def __init__(self) -> None:
@@ -73,6 +89,7 @@ class Options(BaseOptions):
         self["endpoints"] = []
         self["routes"] = []
         self["origins"] = []
+        self["admin-hosts"] = []
 
     def opt_listen(self, endpoint: str) -> None:
         """An endpoint to listen on; repeatable. [default: tcp:8080:interface=127.0.0.1]"""  # noqa: D415
@@ -88,6 +105,10 @@ class Options(BaseOptions):
     def opt_origin(self, origin: str) -> None:
         """Whose pages may connect: a host, an origin, or *; repeatable. [default: our own]"""  # noqa: D415
         self["origins"].append(origin)
+
+    def opt_admin_host(self, host: str) -> None:
+        """A name under which the admin endpoint is reached, beyond localhost and IP addresses."""
+        self["admin-hosts"].append(host)
 
     opt_l = opt_listen
     opt_r = opt_route
@@ -111,6 +132,8 @@ class Options(BaseOptions):
         """
         if self["app"] is not None and self["routes"]:
             raise UsageError("--app and --route exclude each other: an App has its own routes")
+        if self["admin"] is None and (self["admin-token"] or self["admin-hosts"]):
+            raise UsageError("--admin-token and --admin-host need --admin")
 
 
 class CannotStart(SystemExit, Exception):
@@ -132,15 +155,25 @@ class RatchetService(Service):
     Args:
         server: What to serve.
         endpoints: Where; if empty, on the App's own port and address.
+        admin: Who serves the figures, if anybody does; until the last client is gone.
+        adminEndpoint: Where.
     """
 
     name = "ratchet"
 
-    def __init__(self, server: App | IoServer, endpoints: list[str]) -> None:
+    def __init__(
+        self,
+        server: App | IoServer,
+        endpoints: list[str],
+        admin: Admin | None = None,
+        adminEndpoint: str = "",
+    ) -> None:
         self.server = server
         if not endpoints and isinstance(server, IoServer):
             endpoints = [_DEFAULT_ENDPOINT]
         self.endpoints = endpoints
+        self.admin = admin
+        self.adminEndpoint = adminEndpoint
         self._listening = False
         self._shutdown: Shutdown | None = None
 
@@ -158,6 +191,9 @@ class RatchetService(Service):
         failed: list[Failure] = []
         listening = self.server.listen(*self.endpoints).addCallback(_report)
         listening.addErrback(failed.append if listening.called else self._failedLater)
+        if self.admin is not None and not failed:
+            admin = self.admin.listen(self.adminEndpoint).addCallback(_reportAdmin, self.admin)
+            admin.addErrback(failed.append if admin.called else self._failedLater)
         if failed:
             raise CannotStart(f"ratchet: {failed[0].getErrorMessage()}")
 
@@ -183,7 +219,12 @@ class RatchetService(Service):
         """
         super().stopService()  # type: ignore[no-untyped-call]
         self._listening = False
-        return self.server.close() if self._shutdown is None else self._shutdown.begin()
+        closing = self.server.close() if self._shutdown is None else self._shutdown.begin()
+        # At last: meanwhile the load balancer is to see that clients belong elsewhere.
+        return closing if self.admin is None else closing.addCallback(self._closeAdmin, self.admin)
+
+    def _closeAdmin(self, _: None, admin: Admin) -> Deferred[None]:
+        return admin.close()
 
 
 def makeService(options: Options) -> IService:
@@ -200,9 +241,19 @@ def makeService(options: Options) -> IService:
         if options["drain-seconds"] is not None:
             bottom = server.server if isinstance(server, App) else server
             bottom.drainSeconds = options["drain-seconds"]
-        return RatchetService(server, options["endpoints"])
+        admin = None if options["admin"] is None else _adminOf(server, options)
+        return RatchetService(server, options["endpoints"], admin, options["admin"] or "")
     except UsageError as exc:
         raise SystemExit(f"ratchet: {exc}") from None
+
+
+def _adminOf(server: App | IoServer, options: Options) -> Admin:
+    try:
+        # Here, because it needs an extra that most do not have.
+        from ratchet_py.admin import Admin
+    except ImportError as exc:
+        raise UsageError(f"--admin: {exc}; pip install 'ratchet_py[metrics]'") from None
+    return Admin(server, options["admin-token"], options["admin-hosts"])
 
 
 def _serverOf(options: Options) -> App | IoServer:
@@ -218,12 +269,24 @@ def _serverOf(options: Options) -> App | IoServer:
 
 def _report(ports: list[IListeningPort]) -> None:
     for port in ports:
-        address = port.getHost()
-        if isinstance(address, (IPv4Address, IPv6Address)):
-            host = f"[{address.host}]" if ":" in address.host else address.host
-            log.info("Ratchet serves http://{host}:{port}/", host=host, port=address.port)
-        else:
-            log.info("Ratchet serves {address}", address=address)
+        log.info("Ratchet serves {where}", where=_nameOf(port))
+
+
+def _nameOf(port: IListeningPort) -> str:
+    address = port.getHost()
+    if not isinstance(address, (IPv4Address, IPv6Address)):
+        return str(address)
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"http://{host}:{address.port}/"
+
+
+def _reportAdmin(ports: list[IListeningPort], admin: Admin) -> None:
+    for port in ports:
+        log.info(
+            "The figures are at {where}; to change something takes the token {token}",
+            where=_nameOf(port),
+            token=admin.token,
+        )
 
 
 def _serverNamed(name: str, options: Options) -> App | IoServer:

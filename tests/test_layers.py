@@ -47,7 +47,8 @@ CODEC = {"errors", "limits"}
 FACADES = {
     "app": set(),
     "demo": {"app"},
-    "tap": {"app", "demo"},
+    "admin": {"app", "demo"},
+    "tap": {"admin", "app", "demo"},
     "testing": {"app"},
     "__init__": {"app"},
 }

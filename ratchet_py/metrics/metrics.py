@@ -127,7 +127,6 @@ class Metrics:
         registry: Where the numbers are.
         slowest: The slowest callbacks.
         lag: How late the reactor is.
-        isDraining: Whether no new clients should be sent here.
         servers: What is measured, of the sockets.
         applications: What is measured, by path.
     """
@@ -142,7 +141,8 @@ class Metrics:
     ) -> None:
         self.slowest = Slowest()
         self.lag = ReactorLag()
-        self.isDraining = False
+        self._isClosing = False
+        self._isDrained = False
         self.servers: list[MeasuredServer] = []
         self.applications: dict[str, Application] = {}
         self._clock = clock
@@ -175,12 +175,25 @@ class Metrics:
 
     def start(self, reactor: Any) -> None:
         """The server begins to listen."""
-        self.isDraining = False
+        self._isClosing = False
         self.lag.start(reactor)
 
+    @property
+    def isDraining(self) -> bool:
+        """Whether no new clients should be sent here."""
+        return self._isClosing or self._isDrained
+
     def drain(self) -> None:
-        """The server takes no more clients; those who are there stay for now."""
-        self.isDraining = True
+        """Have :meth:`health` say that no new clients should be sent here; nobody has to leave."""
+        self._isDrained = True
+
+    def resume(self) -> None:
+        """Undo :meth:`drain`."""
+        self._isDrained = False
+
+    def closing(self) -> None:
+        """The server begins to close."""
+        self._isClosing = True
 
     def stop(self) -> None:
         """The last client is gone."""

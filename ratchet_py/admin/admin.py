@@ -1,0 +1,197 @@
+"""The operator's own server."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from prometheus_client.exposition import choose_encoder
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.web.resource import Resource
+
+from ratchet_py.admin.live import Live
+from ratchet_py.admin.local_router import LocalRouter
+from ratchet_py.app import App
+from ratchet_py.demo.site import Asset
+from ratchet_py.http.http_server import HttpServer
+from ratchet_py.http.router import Route, RouteCollection
+from ratchet_py.limits import Limits
+from ratchet_py.metrics import Metrics
+from ratchet_py.server.io_server import IoServer
+from ratchet_py.wamp.wamp_server import WampServer
+from ratchet_py.websocket.ws_server import WsServer
+
+__all__ = ["Admin"]
+
+# Who looks on shall not hold up the end of the process.
+_LIMITS = Limits(closeTimeout=1.0)
+
+# Name on the server: file in the package.
+_FILES = {
+    "": "admin/static/index.html",
+    "admin.css": "admin/static/admin.css",
+    "admin.js": "admin/static/admin.js",
+    "demo.css": "demo/static/demo.css",
+    "theme.js": "demo/static/theme.js",
+    "icon.svg": "demo/static/icon.svg",
+    "ratchet.js": "js/ratchet.js",
+}
+
+
+class Admin:
+    """Serves a server's figures to its operator: to Prometheus, to a load balancer, and as a page.
+
+    - ``GET /metrics``: all figures, for Prometheus.
+    - ``GET /healthz``: 200 and ``ok``; 503 and why, if no clients should be sent here.
+    - ``GET /``: a page that draws what goes on.
+    - ``POST /drain`` and ``POST /resume``, with ``Authorization: Bearer`` and the token: have
+      ``/healthz`` fail, or not any more. Nobody is disconnected.
+
+    Anybody who reaches the endpoint may read, so it belongs on the loopback or a network of yours.
+
+    Example:
+        ::
+
+            app = App("localhost", 8080)
+            app.route("/chat", Chat())
+            Admin(app).listen("tcp:9100:interface=127.0.0.1")
+            app.run()
+
+    Args:
+        server: Whose figures: an ``App``, or an ``IoServer`` with a stack of your own on it. It is
+            measured from now on, if it is not yet.
+        token: Allows to change something; a random one if none is given.
+        hosts: Names under which it is reached, beyond ``localhost`` and IP addresses.
+
+    Attributes:
+        metrics: What counts.
+        token: The token.
+        server: The bottom of the stack that serves the figures.
+        live: What the page is told.
+    """
+
+    def __init__(
+        self, server: App | IoServer, token: str | None = None, hosts: Iterable[str] = ()
+    ) -> None:
+        self._served = server
+        self.metrics = metrics = _metricsOf(server)
+        self.token = token or secrets.token_urlsafe(18)
+        self.live = Live(metrics)
+        root = Resource()
+        for name, file in _FILES.items():
+            root.putChild(name.encode(), Asset(file))
+        root.putChild(b"metrics", _Figures(metrics))
+        root.putChild(b"healthz", _Health(metrics))
+        root.putChild(b"drain", _Change(self.token, metrics.drain))
+        root.putChild(b"resume", _Change(self.token, metrics.resume))
+        wsServer = WsServer(WampServer(self.live), _LIMITS)
+        wsServer.enableKeepAlive()
+        routes = RouteCollection()
+        routes.add("live", Route("/live", wsServer))
+        routes.add("pages", Route("/", root))
+        self.server = IoServer(HttpServer(LocalRouter(routes, hosts), _LIMITS), limits=_LIMITS)
+
+    def listen(self, *endpoints: str) -> Deferred[list[IListeningPort]]:
+        """Start to listen, and to gather what the page draws.
+
+        Args:
+            endpoints: Where, as Twisted's endpoint strings.
+
+        Returns:
+            A Deferred of the ports. It fails if one cannot be opened.
+        """
+        self.server.loop = self._served.loop
+        return self.server.listen(*endpoints).addCallback(self._listening)
+
+    def close(self) -> Deferred[Any]:
+        """Stop listening, and close every client."""
+        self.live.stop()
+        self.metrics.stop()
+        return self.server.close()
+
+    def abort(self) -> None:
+        """Drop every client now."""
+        self.server.abort()
+
+    def _listening(self, ports: list[IListeningPort]) -> list[IListeningPort]:
+        self.metrics.start(self._served.loop)
+        self.live.start(self._served.loop)
+        return ports
+
+
+def _metricsOf(server: App | IoServer) -> Metrics:
+    if isinstance(server, IoServer):
+        metrics = Metrics()
+        metrics.watch(server)
+        component: Any = server.app
+        while component is not None and not isinstance(component, WsServer):
+            component = getattr(component, "component", None)
+        if component is not None:
+            metrics.measure(component, "/")
+        return metrics
+    if server.metrics is None:
+        server.measure(Metrics())
+        assert server.metrics is not None
+    return server.metrics
+
+
+class _Plain(Resource):
+    """Answers with text that is true for the moment only."""
+
+    isLeaf = True
+
+    def answer(self, request: Any, text: str, status: int = 200) -> bytes:
+        request.setResponseCode(status)
+        for name, value in {
+            "Cache-Control": "no-store",
+            "Content-Type": "text/plain; charset=utf-8",
+            "X-Content-Type-Options": "nosniff",
+        }.items():
+            request.setHeader(name, value)
+        return f"{text}\n".encode()
+
+
+class _Figures(_Plain):
+    """``/metrics``."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._metrics = metrics
+
+    def render_GET(self, request: Any) -> bytes:
+        encode, contentType = choose_encoder(request.getHeader("Accept") or "")
+        self.answer(request, "")
+        request.setHeader("Content-Type", contentType)
+        return encode(self._metrics.registry)
+
+
+class _Health(_Plain):
+    """``/healthz``."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._metrics = metrics
+
+    def render_GET(self, request: Any) -> bytes:
+        health = self._metrics.health()
+        return self.answer(request, health.reason, 200 if health.isWell else 503)
+
+
+class _Change(_Plain):
+    """Does something for who has the token."""
+
+    def __init__(self, token: str, change: Callable[[], object]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._authorization = f"Bearer {token}".encode()
+        self._change = change
+
+    def render_POST(self, request: Any) -> bytes:
+        given = (request.getHeader(b"authorization") or b"").strip()
+        if not hmac.compare_digest(given, self._authorization):
+            request.setHeader("WWW-Authenticate", "Bearer")
+            return self.answer(request, "this needs the token: Authorization: Bearer ...", 401)
+        self._change()
+        return self.answer(request, "ok")
