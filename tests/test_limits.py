@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 
 import pytest
@@ -25,7 +26,7 @@ def test_nobody_changes_the_limits_of_others():
 
 
 def test_every_limit_bounds_something_and_says_what_answers():
-    documented = dict(re.findall(r"^        (\w+): (.+)", Limits.__doc__, re.MULTILINE))
+    documented = dict(re.findall(r"^    (\w+): (.+)", inspect.getdoc(Limits), re.MULTILINE))
     assert list(documented) == [field.name for field in dataclasses.fields(Limits)]
     for field in dataclasses.fields(Limits):
         # None: what is right depends on where the clients come from, or on the machine.
