@@ -69,11 +69,14 @@ class App:
         authenticate: Called with each request of a WebSocket client before it is answered, and lets
             it in or not; see :class:`~ratchet_py.websocket.WsServer`. A route may have its own.
         drainSeconds: How long :meth:`close`, and a signal, waits for the clients.
+        trustedProxies: Addresses and networks of proxies, and ``unix`` for one that comes over a
+            UNIX socket: what they say of a client's address and scheme is believed.
         metrics: Counts and times what happens; nothing does if not given.
 
     Attributes:
         routes: The routes, in the order in which they are tried.
         server: The bottom of the stack.
+        trustedProxies: The proxies whose word counts; ``add`` adds some.
         flashServer: The server of the policy file, or None.
         metrics: What counts, or None.
     """
@@ -92,6 +95,7 @@ class App:
         flashPolicyPort: int | None = None,
         authenticate: Callable[[Request], object] | None = None,
         drainSeconds: float = DRAIN_SECONDS,
+        trustedProxies: Iterable[str] = (),
         metrics: Metrics | None = None,
     ) -> None:
         self.httpHost = httpHost
@@ -105,7 +109,9 @@ class App:
         self._authenticate = authenticate
         self._policy = FlashPolicy()
         self._routeNumbers = count(1)
-        self.server = IoServer(HttpServer(Router(self.routes), limits), reactor, limits)
+        httpServer = HttpServer(Router(self.routes), limits, trustedProxies=trustedProxies)
+        self.trustedProxies = httpServer.trustedProxies
+        self.server = IoServer(httpServer, reactor, limits)
         self.server.drainSeconds = drainSeconds
         self._wampServers: dict[str, WampServer] = {}
         self._wsServers: list[tuple[str, WsServer]] = []

@@ -89,6 +89,7 @@ class Options(BaseOptions):
         self["endpoints"] = []
         self["routes"] = []
         self["origins"] = []
+        self["proxies"] = []
         self["admin-hosts"] = []
 
     def opt_listen(self, endpoint: str) -> None:
@@ -109,6 +110,10 @@ class Options(BaseOptions):
     def opt_admin_host(self, host: str) -> None:
         """A name under which the admin endpoint is reached, beyond localhost and IP addresses."""
         self["admin-hosts"].append(host)
+
+    def opt_trusted_proxy(self, network: str) -> None:
+        """Whose X-Forwarded-For counts: an address, a network or unix; repeatable. [default: none]"""  # noqa: D415
+        self["proxies"].append(network)
 
     opt_l = opt_listen
     opt_r = opt_route
@@ -241,6 +246,7 @@ def makeService(options: Options) -> IService:
         if options["drain-seconds"] is not None:
             bottom = server.server if isinstance(server, App) else server
             bottom.drainSeconds = options["drain-seconds"]
+        _trust(server, options["proxies"])
         admin = None if options["admin"] is None else _adminOf(server, options)
         return RatchetService(server, options["endpoints"], admin, options["admin"] or "")
     except UsageError as exc:
@@ -254,6 +260,20 @@ def _adminOf(server: App | IoServer, options: Options) -> Admin:
     except ImportError as exc:
         raise UsageError(f"--admin: {exc}; pip install 'ratchet_py[metrics]'") from None
     return Admin(server, options["admin-token"], options["admin-hosts"])
+
+
+def _trust(server: App | IoServer, proxies: list[str]) -> None:
+    if not proxies:
+        return
+    thing: Any = server.server.app if isinstance(server, App) else server.app
+    while thing is not None and not isinstance(thing, HttpServer):
+        thing = getattr(thing, "component", None)
+    if thing is None:
+        raise UsageError("--trusted-proxy: there is no HTTP in what is served")
+    try:
+        thing.trustedProxies.add(proxies)
+    except ValueError as exc:
+        raise UsageError(f"--trusted-proxy: {exc}") from None
 
 
 def _serverOf(options: Options) -> App | IoServer:

@@ -13,6 +13,7 @@ from ratchet_py.http.request_parser import RequestParser
 from ratchet_py.http.resource import ResourceController
 from ratchet_py.http.response import refuse, response
 from ratchet_py.http.router import Route, RouteCollection, Router
+from ratchet_py.http.trusted_proxies import TrustedProxies
 
 __all__ = [
     "SAME_HOST",
@@ -26,6 +27,7 @@ __all__ = [
     "Route",
     "RouteCollection",
     "Router",
+    "TrustedProxies",
     "Uri",
     "refuse",
     "response",

@@ -2,6 +2,7 @@ r"""From bytes to requests (``Ratchet\Http\HttpServer``)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from twisted.internet.interfaces import IDelayedCall
@@ -14,6 +15,7 @@ from ratchet_py.http.interfaces import HttpServerInterface
 from ratchet_py.http.request import Request
 from ratchet_py.http.request_parser import RequestParser
 from ratchet_py.http.response import refuse, response
+from ratchet_py.http.trusted_proxies import TrustedProxies
 from ratchet_py.interfaces import ConnectionInterface, MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 
@@ -89,6 +91,8 @@ class HttpServer(MessageComponentInterface):
         component: The component above.
         limits: Of these, ``headSize`` and ``handshakeTimeout``.
         poweredBy: Whether refusals name this library in ``X-Powered-By``.
+        trustedProxies: Whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` count, and give the
+            connection's ``remoteAddress`` and the request's ``scheme``; nobody's by default.
     """
 
     def __init__(
@@ -96,10 +100,12 @@ class HttpServer(MessageComponentInterface):
         component: HttpServerInterface,
         limits: Limits = DEFAULT_LIMITS,
         poweredBy: bool = True,
+        trustedProxies: Iterable[str] = (),
     ) -> None:
         self.component = component
         self.limits = limits
         self.poweredBy = poweredBy
+        self.trustedProxies = TrustedProxies(trustedProxies)
         # Connections that have no request yet, or whose onOpen has not finished, or that were
         # refused. What is not in here belongs to the component.
         self._exchanges: dict[ConnectionInterface, _Exchange] = {}
@@ -213,6 +219,7 @@ class HttpServer(MessageComponentInterface):
             exchange.stopTimer()
             if rest:
                 exchange.held.append(rest)
+            self._locate(conn, request, exchange.reused)
             exchange.request = conn.httpRequest = request
             request.nextRequest = partial(self._nextRequest, conn, request)
             exchange.gate = Gate(self.component, conn)
@@ -222,6 +229,21 @@ class HttpServer(MessageComponentInterface):
                 pending.addCallback(lambda _: self._proceed(conn, exchange))
                 return
             data = self._settle(conn, exchange)
+
+    def _locate(self, conn: ConnectionInterface, request: Request, reused: bool) -> None:
+        scheme = "https" if getattr(conn, "isSecure", False) else "http"
+        address = peer = conn.remoteAddress
+        if self.trustedProxies:
+            if reused:
+                # A proxy sends the requests of all its clients over the connections that it has.
+                peer = conn.httpRequest.peerAddress
+            address, forwarded = self.trustedProxies.resolve(peer, request.headers)
+            scheme = forwarded or scheme
+            conn.remoteAddress = address
+        if address != peer or scheme != "http":
+            request.arrived(address, peer, scheme)
+        else:
+            request.remoteAddress = address
 
     def _watch(self, conn: ConnectionInterface, exchange: _Exchange, request: Request) -> None:
         # The gate has paused reading, but that a client goes is seen only by reading.

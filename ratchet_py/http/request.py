@@ -179,6 +179,7 @@ class Request:
         "_head",
         "_headers",
         "_query",
+        "_via",
         "nextRequest",
         "remoteAddress",
         "scriptName",
@@ -203,10 +204,32 @@ class Request:
         self._cookies: dict[str, str] | None = None
         self._query: dict[str, str] | None = None
         self.remoteAddress = remoteAddress
+        self._via: tuple[str, str] | None = None
         self.scriptName = ""
         self.nextRequest = None
         self.whenGone = None
         self.user = None
+
+    def arrived(self, remoteAddress: str, peerAddress: str, scheme: str) -> None:
+        """Say how it has come, if that is not in plain HTTP and from the client itself.
+
+        Args:
+            remoteAddress: The client's IP address.
+            peerAddress: What :attr:`peerAddress` is to be.
+            scheme: What :attr:`scheme` is to be.
+        """
+        self.remoteAddress = remoteAddress
+        self._via = (peerAddress, scheme)
+
+    @property
+    def peerAddress(self) -> str:
+        """The IP address of who is connected to us: the client, or a trusted proxy."""
+        return self.remoteAddress if self._via is None else self._via[0]
+
+    @property
+    def scheme(self) -> str:
+        """``https`` if it came over TLS, to us or to a trusted proxy; else ``http``."""
+        return "http" if self._via is None else self._via[1]
 
     @property
     def head(self) -> bytes:

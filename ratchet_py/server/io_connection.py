@@ -14,6 +14,7 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IProtocol,
     IPushProducer,
+    ISSLTransport,
     ITCPTransport,
     ITransport,
 )
@@ -85,6 +86,11 @@ class IoConnection(ConnectionRecord):
     def serverTally(self) -> Tally:
         """Where the server counts what happens to its clients."""
         return self._server.tally
+
+    @property
+    def isSecure(self) -> bool:
+        """Whether the client's bytes come over TLS, as far as this process sees."""
+        return bool(ISSLTransport.providedBy(self._transport))
 
     # -- for components ---------------------------------------------------------------------------
 
