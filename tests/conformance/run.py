@@ -1,7 +1,7 @@
 """Runs Autobahn|Testsuite against EchoServer behind WsServer, and the tests that read its report.
 
-    tox -e autobahn                 all 517 cases, in about ten minutes
-    tox -e autobahn -- quick        301 of them and a taste of the compression, in a minute
+    tox -e autobahn                 all 517 cases: ten minutes, or more on a busy machine
+    tox -e autobahn -- quick        301 of them and a taste of the compression, half a minute
     tox -e autobahn -- 7 12.1       the groups 7 and 12.1
     tox -e autobahn -- --publish    all, and the summary table into docs/conformance.csv
 
