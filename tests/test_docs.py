@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import inspect
 import os
 import re
 from itertools import pairwise
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import ratchet_py
+from ratchet_py import Limits
+from ratchet_py.server import Limiter
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -46,6 +50,14 @@ def test_the_readme_shows_the_example_that_is_tested():
     (shown,) = blocks(ROOT / "README.md", "python")
 
     assert ast.dump(ast.parse(shown)) == code(ROOT / "examples" / "open_pubsub.py")
+
+
+def test_the_security_page_names_every_limit():
+    page = (DOCS / "howto" / "security.rst").read_text(encoding="utf-8")
+    arguments = set(inspect.signature(Limiter).parameters) - {"component"}
+
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"``([^`]+)``", page))))
+    assert {field.name for field in dataclasses.fields(Limits)} | arguments <= named
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
