@@ -53,7 +53,8 @@ class Drain:
         self._next()
 
     def stop(self) -> None:
-        """Everybody is gone."""
+        """Everybody is gone, or another takes over."""
+        self._waiting.clear()
         for timer in self._timers:
             if timer.active():
                 timer.cancel()

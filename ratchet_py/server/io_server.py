@@ -246,8 +246,10 @@ class IoServer(Factory):
             return None
         empty: Deferred[None] = Deferred()
         self._whenEmpty.append(empty)
-        if self._drain is None:
-            self._drain = Drain(self.connections, self.loop, self.drainSeconds)
+        if self._drain is not None:
+            # Asked again: who has come since the first time is told goodbye, too.
+            self._drain.stop()
+        self._drain = Drain(self.connections, self.loop, self.drainSeconds)
         return empty
 
     def _open(self, endpoint: str) -> Deferred[IListeningPort]:
