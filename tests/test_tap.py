@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from ratchet_py import App
+from ratchet_py.http import HttpServer
 from ratchet_py.server import IoServer
 from ratchet_py.tap import Options, RatchetService, makeService
 from ratchet_py.testing import connect, connectRaw
@@ -253,6 +254,11 @@ def test_without_anything_the_demo_is_served():
         (["--app", "things:broken"], "ZeroDivisionError: division by zero"),
         (["--app", "things:app", "--host", "localhost"], "an App says itself"),
         (["--app", "things:server", "--origin", "*"], "an App says itself"),
+        (["--trusted-proxy", "localhost"], "'localhost' does not appear to be an IPv4 or IPv6"),
+        (
+            ["--app", "things:policy", "--trusted-proxy", "::1"],
+            "there is no HTTP in what is served",
+        ),
         (["--route", "/=things:number"], "int"),
     ],
 )
@@ -323,6 +329,30 @@ def test_an_endpoint_that_fails_later_ends_the_process(loggedFailures):
     listening.errback(OSError("taken"))
     assert server.asked == [("slow:0",), "stop"]
     assert len(loggedFailures.flush(OSError)) == 1
+
+
+@pytest.mark.parametrize("name", ["app", "upper", "wholeStack", "guardedStack"])
+def test_the_proxies_that_it_trusts(folder, name):
+    options = ["--trusted-proxy", "127.0.0.1", "--trusted-proxy", "10.0.0.0/8"]
+    server = service("--app", f"things:{name}", *options).server
+    thing = server.server.app if isinstance(server, App) else server.app
+    while not isinstance(thing, HttpServer):
+        thing = thing.component
+    assert [thing.trustedProxies.trusts(ip) for ip in ("10.1.1.1", "127.0.0.1", "::1")] == [
+        *(True, True),
+        False,
+    ]
+    assert not HttpServer(None).trustedProxies
+
+
+@pytest.mark.parametrize("name", ["app", "server"])
+def test_how_long_it_waits_at_the_end(folder, name):
+    def seconds(*options):
+        server = service("--app", f"things:{name}", *options).server
+        return (server.server if isinstance(server, App) else server).drainSeconds
+
+    assert seconds() == 9
+    assert seconds("--drain-seconds", "2.5") == 2.5
 
 
 def test_where_it_listens_if_it_is_not_told(folder):
