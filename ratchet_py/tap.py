@@ -112,7 +112,7 @@ class Options(BaseOptions):
         self["admin-hosts"].append(host)
 
     def opt_trusted_proxy(self, network: str) -> None:
-        """Whose X-Forwarded-For counts: an address, a network or unix; repeatable. [default: none]"""  # noqa: D415
+        """Whose X-Forwarded-For counts: address, network, unix; repeatable. [default: none]"""  # noqa: D415
         self["proxies"].append(network)
 
     opt_l = opt_listen
