@@ -77,12 +77,15 @@ class App:
         routes: The routes, in the order in which they are tried.
         server: The bottom of the stack.
         trustedProxies: The proxies whose word counts; ``add`` adds some.
+        broker: What carries topics beyond this process, or None.
         flashServer: The server of the policy file, or None.
         metrics: What counts, or None.
     """
 
     # While tap imports a module, the Apps that the module would have run.
     _marked: ClassVar[list[App] | None] = None
+    # While tap makes or imports Apps, the broker of those that are given none.
+    _lent: ClassVar[BrokerInterface | None] = None
 
     def __init__(
         self,
@@ -104,7 +107,7 @@ class App:
         self.limits = limits
         self.routes = RouteCollection()
         self.flashServer: IoServer | None = None
-        self._broker = broker
+        self.broker = App._lent if broker is None else broker
         self._flashPolicyPort = flashPolicyPort
         self._authenticate = authenticate
         self._policy = FlashPolicy()
@@ -296,6 +299,16 @@ class App:
         finally:
             App._marked = before
 
+    @staticmethod
+    @contextmanager
+    def lending(broker: BrokerInterface | None) -> Iterator[None]:
+        """While the context lasts, an App that is made and given no broker has this one."""
+        before, App._lent = App._lent, broker
+        try:
+            yield
+        finally:
+            App._lent = before
+
     def _decorate(
         self,
         path: str,
@@ -310,7 +323,7 @@ class App:
                     self._wampServers[path] = controller.delegate
             return controller
         if isinstance(controller, WampServerInterface):
-            broker = None if self._broker is None else self._broker.scoped(path)
+            broker = None if self.broker is None else self.broker.scoped(path)
             controller = WampServer(controller, limits=self.limits, broker=broker, auth=auth)
         elif not isinstance(controller, (MessageComponentInterface, WsMessageComponentInterface)):
             raise TypeError(f"{type(controller).__name__} is nothing that a route can serve")

@@ -22,7 +22,9 @@ from twisted.python.usage import UsageError
 
 from ratchet_py import demo
 from ratchet_py.app import App
+from ratchet_py.broker.redis import RedisBroker
 from ratchet_py.component import Component
+from ratchet_py.errors import LocalError
 from ratchet_py.http.http_server import HttpServer
 from ratchet_py.interfaces import ComponentInterface
 from ratchet_py.server.flash_policy import FlashPolicy
@@ -68,6 +70,13 @@ class Options(BaseOptions):
             None,
             "How long to wait for the clients at the end. [default: as the App says, or 9]",
             float,
+        ],
+        [
+            "broker",
+            None,
+            None,
+            "Where the topics of several processes meet: redis://HOST, rediss://HOST or "
+            "unix:///PATH. [default: they stay in the process]",
         ],
         [
             "admin",
@@ -242,7 +251,7 @@ def makeService(options: Options) -> IService:
         # twistd, unlike python, does not look for modules in the current folder.
         sys.path.insert(0, os.getcwd())
     try:
-        server = _serverOf(options)
+        server = _connected(options)
         if options["drain-seconds"] is not None:
             bottom = server.server if isinstance(server, App) else server
             bottom.drainSeconds = options["drain-seconds"]
@@ -251,6 +260,23 @@ def makeService(options: Options) -> IService:
         return RatchetService(server, options["endpoints"], admin, options["admin"] or "")
     except UsageError as exc:
         raise SystemExit(f"ratchet: {exc}") from None
+
+
+def _connected(options: Options) -> App | IoServer:
+    """The server, with its topics carried by what the options name."""
+    broker = None if options["broker"] is None else _brokerOf(options["broker"])
+    with App.lending(broker):
+        server = _serverOf(options)
+    if broker is not None and (not isinstance(server, App) or server.broker is not broker):
+        raise UsageError("--broker: what is served says itself what carries its topics")
+    return server
+
+
+def _brokerOf(url: str) -> RedisBroker:
+    try:
+        return RedisBroker(url)
+    except (ImportError, LocalError) as exc:
+        raise UsageError(f"--broker: {exc}") from None
 
 
 def _adminOf(server: App | IoServer, options: Options) -> Admin:

@@ -159,6 +159,16 @@ def test_a_topic_of_no_wamp_route(app):
             app.topic(path, "news")
 
 
+def test_a_broker_is_lent_to_an_app_that_has_none():
+    lent, own = MemoryBroker(), MemoryBroker()
+    with App.lending(lent):
+        with App.lending(None):
+            assert App(reactor=Clock()).broker is None
+        assert App(reactor=Clock()).broker is lent
+        assert App(reactor=Clock(), broker=own).broker is own
+    assert App(reactor=Clock()).broker is None
+
+
 def test_the_broker_and_the_limits_go_to_every_layer():
     limits = Limits(subscriptions=1, headSize=300, messageSize=100)
     app = App(reactor=Clock(), limits=limits, broker=MemoryBroker())

@@ -35,7 +35,8 @@ LAYERS = {
     "session": {"http.interfaces", "http.request"},
     # The memory broker is the default of who is given no other, as DEFAULT_LIMITS are.
     "wamp": {"websocket.interfaces", "broker.interfaces", "broker.memory"},
-    "broker": set(),
+    # Its envelope is JSON as WAMP writes it.
+    "broker": {"wamp.json_text", "wamp.payload"},
     "metrics": set(),
     "jwt": {"http.request", "wamp.authentication"},
 }

@@ -13,10 +13,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import pytest_twisted
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from ratchet_py import App
+from ratchet_py.broker import RedisBroker
 from ratchet_py.http import HttpServer
 from ratchet_py.server import IoServer
 from ratchet_py.tap import Options, RatchetService, makeService
@@ -34,6 +36,7 @@ COMMANDS = {
 MODULE = """
 from twisted.web.static import Data
 from ratchet_py import App, Component, MessageComponentInterface
+from ratchet_py.broker import MemoryBroker
 from ratchet_py.http import HttpServer
 from ratchet_py.server import EchoServer, FlashPolicy, IoServer, IpBlackList
 from ratchet_py.wamp import Component as WampComponent
@@ -60,6 +63,7 @@ def makeUpper(): return Upper()
 server = IoServer(Upper())
 wholeStack = HttpServer(WsServer(Upper()))
 guardedStack = IpBlackList(HttpServer(WsServer(Upper())))
+carried = App("localhost", broker=MemoryBroker())
 policy = FlashPolicy().addAllowedAccess("example.com")
 resource = Data(b"page", "text/plain")
 resource.isLeaf = True
@@ -260,6 +264,9 @@ def test_without_anything_the_demo_is_served():
             "there is no HTTP in what is served",
         ),
         (["--route", "/=things:number"], "int"),
+        (["--broker", "http://localhost"], "redis://"),
+        (["--broker", "redis://h", "--app", "things:server"], "says itself"),
+        (["--broker", "redis://h", "--app", "things:carried"], "says itself"),
     ],
 )
 def test_refused_in_one_line(args, words, folder):
@@ -445,3 +452,16 @@ def test_twistd_lists_it_without_importing_it(tmp_path):
     description, ours = done.stdout.splitlines()
     assert "WebSocket" in description
     assert ours == "[]"
+
+
+@pytest.mark.parametrize(
+    "args", [["--app", "things:app"], ["--app", "things:wamp"], ["--route", "/=things:wamp"], []]
+)
+@pytest_twisted.ensureDeferred
+async def test_the_broker_that_it_names(folder, args):
+    app = service("--broker", "unix:///nowhere/redis.sock?db=2", *args).server
+    assert isinstance(app.broker, RedisBroker)
+    assert app.broker.prefix == "ratchet2"
+    # It has begun to connect.
+    await app.broker.close()
+    assert App().broker is None

@@ -2,5 +2,6 @@
 
 from ratchet_py.broker.interfaces import BrokerInterface, Publication
 from ratchet_py.broker.memory import MemoryBroker
+from ratchet_py.broker.redis import RedisBroker
 
-__all__ = ["BrokerInterface", "MemoryBroker", "Publication"]
+__all__ = ["BrokerInterface", "MemoryBroker", "Publication", "RedisBroker"]

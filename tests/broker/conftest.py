@@ -3,6 +3,7 @@
 import pytest
 
 from ratchet_py.broker import MemoryBroker
+from tests.broker.redis_server import OverRedis, RedisServer
 
 
 class InMemory:
@@ -24,6 +25,17 @@ class InMemory:
         """End them all."""
 
 
-@pytest.fixture(params=[InMemory], ids=["memory"])
+@pytest.fixture
+def redisServer(freePort, tmp_path):
+    """A Redis that serves."""
+    server = RedisServer(freePort, tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=["memory", "redis"])
 def engine(request):
-    return request.param()
+    if request.param == "memory":
+        return InMemory()
+    return OverRedis(request.getfixturevalue("redisServer"))

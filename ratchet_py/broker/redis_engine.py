@@ -1,0 +1,294 @@
+"""What the brokers of one process have in common: two connections to one Redis."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.logger import Logger
+
+from ratchet_py.broker.envelope import signature
+from ratchet_py.broker.redis_address import RedisAddress
+from ratchet_py.broker.redis_link import Link, command
+
+__all__ = ["RedisEngine", "RedisTally"]
+
+log = Logger()
+
+# How many channels one command names at most: Redis serves nobody else meanwhile.
+_CHANNELS = 1000
+
+_STARTING, _UP, _LOST, _CLOSED = range(4)
+
+
+class RedisTally:
+    """What has happened between one process and Redis.
+
+    Attributes:
+        published: Publications that Redis has confirmed.
+        lost: Publications that other processes have not got, or may not have got: Redis was away,
+            or too far behind, or it was lost before it confirmed them, or refused them.
+        received: Publications of others that have arrived.
+        malformed: Messages that have arrived and are no publications.
+        outages: How often Redis was lost.
+    """
+
+    __slots__ = ("lost", "malformed", "outages", "published", "received")
+
+    def __init__(self) -> None:
+        self.published = 0
+        self.lost = 0
+        self.received = 0
+        self.malformed = 0
+        self.outages = 0
+
+
+class RedisEngine:
+    """Two connections to one Redis, one for what goes out and one for what comes in.
+
+    Args:
+        address: Where it is.
+        reactor: Twisted's.
+        buffer: Bytes that Redis may not have confirmed yet; what is more is lost.
+        timeout: Seconds; see :class:`~ratchet_py.broker.redis_link.Link`.
+        onLost: Called when Redis is lost.
+        onBack: Called when it is there again, and has all subscriptions.
+
+    Attributes:
+        node: The name of this process.
+        tally: What has happened.
+    """
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        reactor: Any,
+        buffer: int,
+        timeout: float,
+        onLost: Callable[[BaseException], object],
+        onBack: Callable[[], object],
+    ) -> None:
+        self.node = secrets.token_hex(8)
+        self.tally = RedisTally()
+        self._signature = signature(self.node)
+        self._address = address
+        self._onLost = onLost
+        self._onBack = onBack
+        self._state = _STARTING
+        self._isMisled = False
+        # What goes out.
+        self._buffer = buffer
+        self._waiting: list[bytes] = []
+        self._unconfirmed: deque[int] = deque()
+        self._bytes = 0
+        self._isRefused = False
+        # What comes in: who wants what, what Redis knows of it, and what it has to be told.
+        self._wanted: dict[bytes, Callable[[bytes], object]] = {}
+        self._asked: set[bytes] = set()
+        self._changed: dict[bytes, None] = {}
+        self._unanswered = 0
+        self._settling: list[Deferred[None]] = []
+        endpoint = address.endpoint(reactor, timeout)
+        self._out = Link(
+            address, endpoint, reactor, timeout, self._outIsUp, self._outIsDown, self._confirmed
+        )
+        self._in = Link(
+            address, endpoint, reactor, timeout, self._inIsUp, self._inIsDown, self._arrived
+        )
+        reactor.callWhenRunning(self._start)
+
+    def publish(self, channel: bytes, message: bytes) -> None:
+        """Send a message to the other processes, without waiting."""
+        size = len(channel) + len(message)
+        isKept = self._state in (_STARTING, _UP) or (self._state == _LOST and self._out.isUp)
+        if not isKept or self._bytes + size > self._buffer:
+            self.tally.lost += 1
+            return
+        self._bytes += size
+        self._unconfirmed.append(size)
+        publish = command(b"PUBLISH", channel, message)
+        if self._out.isUp:
+            # What is written within one turn of the reactor leaves together.
+            self._out.write(publish)
+        else:
+            self._waiting.append(publish)
+
+    def subscribe(self, channel: bytes, deliver: Callable[[bytes], object]) -> None:
+        """Have what others publish on a channel delivered."""
+        self._wanted[channel] = deliver
+        self._changed[channel] = None
+        self._tell()
+
+    def unsubscribe(self, channel: bytes) -> None:
+        """Have no more of a channel delivered."""
+        if self._wanted.pop(channel, None) is not None:
+            self._changed[channel] = None
+            self._tell()
+
+    def settled(self) -> Deferred[None]:
+        """Wait until Redis has confirmed everything so far.
+
+        Returns:
+            A Deferred that fires when it has, or when there is nothing more to wait for because the
+            engine was closed.
+        """
+        if self._isSettled() or self._state == _CLOSED:
+            return succeed(None)
+        settling: Deferred[None] = Deferred()
+        self._settling.append(settling)
+        return settling
+
+    def close(self) -> Deferred[Any]:
+        """Send what waits and disconnect for good.
+
+        Returns:
+            A Deferred that fires when both connections are gone.
+        """
+        self._state = _CLOSED
+        self._settle()
+        return gatherResults([self._out.stop(), self._in.stop()])
+
+    def malformed(self, channel: bytes, exc: ValueError) -> None:
+        """Somebody has published what is no publication."""
+        self.tally.malformed += 1
+        if not self._isMisled:
+            # Once: whoever does it may do it often.
+            self._isMisled = True
+            log.warn(
+                "what somebody publishes to Redis on {channel!r} is no publication: {exc}; this "
+                "and what follows of the kind is dropped and counted",
+                channel=channel,
+                exc=exc,
+            )
+
+    def _start(self) -> None:
+        if self._state == _STARTING:
+            self._out.start()
+            self._in.start()
+
+    def _outIsUp(self) -> None:
+        self._isRefused = False
+        self._out.write(b"".join(self._waiting))
+        self._waiting.clear()
+        self._checkState()
+
+    def _outIsDown(self, reason: BaseException) -> None:
+        self.tally.lost += len(self._unconfirmed)
+        self._unconfirmed.clear()
+        self._waiting.clear()
+        self._bytes = 0
+        self._lost(reason)
+
+    def _confirmed(self, reply: Any) -> None:
+        isError = isinstance(reply, Exception)
+        if not isError and type(reply) is not int:
+            return  # the answer to a PING
+        self._bytes -= self._unconfirmed.popleft()
+        if not isError:
+            self.tally.published += 1
+        else:
+            self.tally.lost += 1
+            if not self._isRefused:
+                self._isRefused = True
+                log.error(
+                    "Redis at {address} refuses what is published: {reply}; it stays in this "
+                    "process until Redis takes it",
+                    address=self._address,
+                    reply=reply,
+                )
+        if self._settling and self._isSettled():
+            self._settle()
+
+    def _inIsUp(self) -> None:
+        self._changed = dict.fromkeys(self._wanted)
+        self._tell()
+        self._checkState()
+
+    def _inIsDown(self, reason: BaseException) -> None:
+        self._asked.clear()
+        # What is wanted is told when it is up again.
+        self._changed.clear()
+        self._unanswered = 0
+        self._lost(reason)
+
+    def _tell(self) -> None:
+        # One batch at a time: what changes until it is answered is in the next one, and what has
+        # changed back in none.
+        if not self._in.isUp:
+            self._changed.clear()
+            return
+        if self._unanswered:
+            return
+        more = [each for each in self._changed if each in self._wanted and each not in self._asked]
+        less = [each for each in self._changed if each not in self._wanted and each in self._asked]
+        self._changed.clear()
+        for channels in _batches(more):
+            self._in.write(command(b"SUBSCRIBE", *channels))
+        for channels in _batches(less):
+            self._in.write(command(b"UNSUBSCRIBE", *channels))
+        self._asked.update(more)
+        self._asked.difference_update(less)
+        self._unanswered = len(more) + len(less)
+
+    def _arrived(self, reply: Any) -> None:
+        if type(reply) is not list:
+            if isinstance(reply, Exception):
+                self._in.drop(reply)
+            return
+        kind = reply[0]
+        if kind == b"message":
+            _, channel, message = reply
+            deliver = self._wanted.get(channel)
+            # Who is here has had it when it was published.
+            if deliver is not None and not message.startswith(self._signature):
+                deliver(message)
+        elif kind in (b"subscribe", b"unsubscribe"):
+            self._unanswered -= 1
+            if not self._unanswered:
+                self._tell()
+                self._checkState()
+
+    def _checkState(self) -> None:
+        if self._out.isUp and self._in.isUp and not self._unanswered:
+            before, self._state = self._state, _UP
+            if before == _LOST:
+                log.info("Redis at {address} is back", address=self._address)
+                _callHook(self._onBack)
+        if self._settling and self._isSettled():
+            self._settle()
+
+    def _lost(self, reason: BaseException) -> None:
+        if self._state not in (_STARTING, _UP):
+            return
+        self._state = _LOST
+        self.tally.outages += 1
+        log.error(
+            "Redis at {address} is lost ({reason}): what is published stays in this process until "
+            "it is back",
+            address=self._address,
+            reason=str(reason) or type(reason).__name__,
+        )
+        _callHook(self._onLost, reason)
+
+    def _isSettled(self) -> bool:
+        return self._state == _UP and not (self._unconfirmed or self._unanswered or self._changed)
+
+    def _settle(self) -> None:
+        settling, self._settling = self._settling, []
+        for each in settling:
+            each.callback(None)
+
+
+def _batches(channels: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(channels), _CHANNELS):
+        yield channels[start : start + _CHANNELS]
+
+
+def _callHook(hook: Callable[..., object], *args: object) -> None:
+    try:
+        hook(*args)
+    except Exception:
+        log.failure("a hook of the broker has failed")
