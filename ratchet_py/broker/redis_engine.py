@@ -77,6 +77,9 @@ class RedisEngine:
         self._address = address
         self._onLost = onLost
         self._onBack = onBack
+        self._reactor = reactor
+        self._trigger: Any = None
+        self._isEnding = False
         self._state = _STARTING
         self._isMisled = False
         # What goes out.
@@ -148,6 +151,9 @@ class RedisEngine:
             A Deferred that fires when both connections are gone.
         """
         self._state = _CLOSED
+        if self._trigger is not None:
+            self._reactor.removeSystemEventTrigger(self._trigger)
+            self._trigger = None
         self._settle()
         return gatherResults([self._out.stop(), self._in.stop()])
 
@@ -166,8 +172,14 @@ class RedisEngine:
 
     def _start(self) -> None:
         if self._state == _STARTING:
+            self._trigger = self._reactor.addSystemEventTrigger("before", "shutdown", self._ending)
             self._out.start()
             self._in.start()
+
+    def _ending(self) -> None:
+        # The reactor will close the connections when the last client is gone: that is no loss.
+        self._trigger = None
+        self._isEnding = True
 
     def _outIsUp(self) -> None:
         self._isRefused = False
@@ -261,7 +273,7 @@ class RedisEngine:
             self._settle()
 
     def _lost(self, reason: BaseException) -> None:
-        if self._state not in (_STARTING, _UP):
+        if self._state not in (_STARTING, _UP) or self._isEnding:
             return
         self._state = _LOST
         self.tally.outages += 1

@@ -216,11 +216,10 @@ class News(Component):
         *("--nodaemon", "--pidfile=", "ratchet", "--listen", "tcp:0:interface=127.0.0.1"),
         *("--route", "/=server:News", "--broker", redisServer.url),
     )
-    remotes = [
-        (await spawn(program, command, r"Ratchet serves http://127.0.0.1:(\d+)/"))[1]
-        for _ in range(2)
+    spawned = [
+        await spawn(program, command, r"Ratchet serves http://127.0.0.1:(\d+)/") for _ in range(2)
     ]
-    here, there = clients = [await remote.wamp() for remote in remotes]
+    here, there = clients = [await remote.wamp() for _, remote in spawned]
     for client in clients:
         client.say(5, "news")
     # Until Redis knows of both it is asked again: nobody says when.
@@ -232,7 +231,10 @@ class News(Component):
         while (event := (await client.heard())[2]) == "?":
             pass
         assert event == "rain"
-    for remote in remotes:
-        for client in remote._clients:
-            client.reset()
-            await client.gone()
+    for client in clients:
+        client.reset()
+        await client.gone()
+    for process, _ in spawned:
+        process.send("TERM")
+        await process.end()
+        assert "is lost" not in process.output
