@@ -131,9 +131,8 @@ class Link:
     def opened(self, protocol: _Protocol) -> None:
         """For the protocol: there is a connection."""
         self._protocol = protocol
-        self._heard = True
         if self._stopped is None:
-            self._beat()
+            self._ask()
 
     def up(self) -> None:
         """For the protocol: Redis has let us in and has answered."""
@@ -175,11 +174,19 @@ class Link:
         self._onDown(reason)
 
     def _beat(self) -> None:
-        assert self._protocol is not None
-        if not self._heard:
-            self._later = None
+        if self._heard:
+            self._ask()
+        else:
+            # After one more look at the socket: a process that was busy for so long has not read.
+            self._later = self._reactor.callLater(0, self._judge)
+
+    def _judge(self) -> None:
+        if self._heard:
+            self._ask()
+        else:
             self.drop(TimeoutError(f"silent for {self._timeout:g} seconds"))
-            return
+
+    def _ask(self) -> None:
         self._heard = False
         if self.isUp:
             self.write(_PING)
