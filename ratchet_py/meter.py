@@ -166,7 +166,8 @@ class Meter:
         clock: Gives seconds.
         slowest: Where the slow callbacks are noted, perhaps together with other applications'.
         messagesIn: Messages that the application was handed.
-        messagesOut: Messages that were sent to clients.
+        messagesOut: Messages that the application sent to clients, those included that were dropped
+            because a client was too slow.
         callbacks: How long the application's callbacks took, until they returned.
         blocked: How many of them took longer than :data:`BLOCKED`.
         calls: WAMP calls.

@@ -133,7 +133,7 @@ def _ofApplications(applications: list[Application]) -> Iterator[Any]:
     yield counter(
         "ratchet_sent_messages",
         "Messages sent, of a broadcast one for each client.",
-        lambda a: a.meter.messagesOut,
+        lambda a: a.meter.messagesOut - a.dropped,
         every,
     )
     yield counter(

@@ -13,3 +13,7 @@ def test_demo(node, chromium):
 
 def test_autobahn_browser(node, chromium):
     node.test(HERE / "wamp2.test.mjs", RATCHET_CHROMIUM=chromium)
+
+
+def test_admin(node, chromium):
+    node.test(HERE / "admin.test.mjs", RATCHET_CHROMIUM=chromium)

@@ -399,9 +399,11 @@ async def test_dropped_messages(serve, metrics, scrape, echo):
     client = await served.open("/echo")
     client.transport.pauseProducing()
     client.send(text("x"))
-    await until(lambda: scrape()["ratchet_sent_messages_total", ECHO] == 30)
+    await until(lambda: metrics.applications["/echo"].meter.messagesOut == 30)
     read = scrape()
     assert read["ratchet_dropped_messages_total", ECHO] > 5
+    both = ("ratchet_sent_messages_total", "ratchet_dropped_messages_total")
+    assert sum(read[name, ECHO] for name in both) == 30
     assert (
         read["ratchet_dropped_messages_total", ECHO]
         == read["ratchet_limit_exceeded_total", {"limit": "sendBuffer"}]
