@@ -242,7 +242,7 @@ function show(now) {
   $("waiting-detail").textContent = `slowest client: ${bytes(now.waitingMost)}`;
   $("lag").textContent = duration(now.lag);
   $("lag").dataset.state = now.lag >= BLOCKED ? "bad" : "";
-  $("lag-detail").textContent = `within a minute: ${duration(now.lagMost)}`;
+  $("lag-detail").textContent = `last minute: ${duration(now.lagMost)}`;
 
   const shown = now.topics.length < now.topicsInAll ? `the top ${now.topics.length} of ` : "";
   $("topics-note").textContent = now.topicsInAll
