@@ -53,6 +53,7 @@ class Shutdown:
         self._abort = abort
         self._asked = False
         self._closing = False
+        self._cut = False
         self._before: dict[int, Any] = {}
 
     def watch(self) -> None:
@@ -74,8 +75,12 @@ class Shutdown:
         if not self._before and threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._signal) for number in _SIGNALS}
 
+    def _cutShort(self) -> None:
+        log.warn("second signal: dropping the clients that are still there")
+        self._abort()
+
     def _restore(self, _: object) -> None:
-        self._closing = False
+        self._closing = self._cut = False
         if self._asked:
             # The process ends. One more signal has nothing to say, and Twisted's handler would ask
             # a reactor to stop that has stopped.
@@ -89,8 +94,11 @@ class Shutdown:
     def _signal(self, number: int, frame: Any) -> None:
         before = self._before[number]
         if self._closing:
-            log.warn("second signal: dropping the clients that are still there")
-            self._reactor.callFromThread(self._abort)
+            if self._cut:
+                return
+            # Once, and not here: signals may come faster than a handler can log.
+            self._cut = True
+            self._reactor.callFromThread(self._cutShort)
             if isinstance(getattr(before, "__self__", None), Shutdown):
                 before(number, frame)
         elif not self._asked:
