@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-
 import pytest
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.web.static import Data
