@@ -6,6 +6,7 @@ import os
 import re
 import runpy
 import sys
+from collections.abc import Sequence
 from functools import reduce
 from importlib import import_module
 from traceback import extract_tb
@@ -45,6 +46,9 @@ _NOT_THE_OPERATORS = ("<", os.path.dirname(__file__), os.path.dirname(os.__file_
 
 # For a server that has no address of its own.
 _DEFAULT_ENDPOINT = "tcp:8080:interface=127.0.0.1"
+
+# A browser's localhost may be either; a machine without IPv6 has only the other.
+_LOCALHOST_6 = "tcp6:8080:interface=\\:\\:1"
 
 
 class Options(BaseOptions):
@@ -171,6 +175,7 @@ class RatchetService(Service):
         endpoints: Where; if empty, on the App's own port and address.
         admin: Who serves the figures, if anybody does; until the last client is gone.
         adminEndpoint: Where.
+        ifPossible: Where to listen, too, if that can be.
     """
 
     name = "ratchet"
@@ -181,8 +186,10 @@ class RatchetService(Service):
         endpoints: list[str],
         admin: Admin | None = None,
         adminEndpoint: str = "",
+        ifPossible: Sequence[str] = (),
     ) -> None:
         self.server = server
+        self.ifPossible = ifPossible
         if not endpoints and isinstance(server, IoServer):
             endpoints = [_DEFAULT_ENDPOINT]
         self.endpoints = endpoints
@@ -201,7 +208,8 @@ class RatchetService(Service):
             return
         self._listening = True
         # Here, where a process that began as root may still raise it.
-        (self.server.server if isinstance(self.server, App) else self.server).prepare()
+        bottom = self.server.server if isinstance(self.server, App) else self.server
+        bottom.prepare()
         failed: list[Failure] = []
         listening = self.server.listen(*self.endpoints).addCallback(_report)
         listening.addErrback(failed.append if listening.called else self._failedLater)
@@ -210,6 +218,8 @@ class RatchetService(Service):
             admin.addErrback(failed.append if admin.called else self._failedLater)
         if failed:
             raise CannotStart(f"ratchet: {failed[0].getErrorMessage()}")
+        for endpoint in self.ifPossible:
+            bottom.listen(endpoint).addCallbacks(_report, lambda _: None)
 
     def startService(self) -> None:
         """Listen, if ``privilegedStartService`` has not been called (IService)."""
@@ -257,7 +267,14 @@ def makeService(options: Options) -> IService:
             bottom.drainSeconds = options["drain-seconds"]
         _trust(server, options["proxies"])
         admin = None if options["admin"] is None else _adminOf(server, options)
-        return RatchetService(server, options["endpoints"], admin, options["admin"] or "")
+        isDemo = not (options["app"] or options["routes"] or options["endpoints"])
+        return RatchetService(
+            server,
+            options["endpoints"],
+            admin,
+            options["admin"] or "",
+            [_LOCALHOST_6] if isDemo else (),
+        )
     except UsageError as exc:
         raise SystemExit(f"ratchet: {exc}") from None
 
