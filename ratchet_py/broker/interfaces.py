@@ -6,9 +6,11 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["BrokerInterface", "Publication", "newPublicationId"]
+from twisted.internet.defer import Deferred, succeed
+
+__all__ = ["BrokerInterface", "Publication", "Reach", "newPublicationId"]
 
 
 def newPublicationId() -> int:
@@ -32,6 +34,19 @@ class Publication:
     exclude: Sequence[str] = ()
     eligible: Sequence[str] = ()
     id: int = field(default=0, compare=False)
+
+
+class Reach(NamedTuple):
+    """Whom a publication has reached.
+
+    Attributes:
+        nodes: How many processes were told: those that have subscribers to the topic.
+        isConfirmed: Whether these are all. Where the engine is away, or does not answer, there may
+            be others, which were not told.
+    """
+
+    nodes: int
+    isConfirmed: bool = True
 
 
 class BrokerInterface(ABC):
@@ -62,6 +77,17 @@ class BrokerInterface(ABC):
     @abstractmethod
     def publish(self, topic: str, publication: Publication) -> None:
         """Send an event to all who have subscribed to the topic. It does not wait for them."""
+
+    def publishConfirmed(self, topic: str, publication: Publication) -> Deferred[Reach]:
+        """As :meth:`publish`, for who wants to know whom it has reached.
+
+        A broker that cannot tell need not have it.
+
+        Returns:
+            A Deferred of that. It does not fail.
+        """
+        self.publish(topic, publication)
+        return succeed(Reach(0, False))
 
     @abstractmethod
     def subscribe(self, topic: str) -> None:

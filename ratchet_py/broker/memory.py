@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ratchet_py.broker.interfaces import BrokerInterface, Publication
+from twisted.internet.defer import Deferred, succeed
+
+from ratchet_py.broker.interfaces import BrokerInterface, Publication, Reach
 from ratchet_py.errors import LocalError
 
 __all__ = ["MemoryBroker"]
@@ -44,6 +46,11 @@ class MemoryBroker(BrokerInterface):
         """Call the receiver, if it has subscribed to the topic; what it raises comes through."""
         if self._receiver is not None and topic in self._topics:
             self._receiver(topic, publication)
+
+    def publishConfirmed(self, topic: str, publication: Publication) -> Deferred[Reach]:
+        """As :meth:`publish`; this process is the only one."""
+        self.publish(topic, publication)
+        return succeed(Reach(int(topic in self._topics)))
 
     def subscribe(self, topic: str) -> None:
         """The receiver wants this topic."""

@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from ratchet_py.broker.envelope import decode, encode
-from ratchet_py.broker.interfaces import BrokerInterface, Publication, newPublicationId
+from ratchet_py.broker.interfaces import BrokerInterface, Publication, Reach, newPublicationId
 from ratchet_py.broker.redis_address import RedisAddress
 from ratchet_py.errors import LocalError
 
@@ -68,6 +68,27 @@ class _Scope(BrokerInterface):
         Raises:
             LocalError: The event has no form in JSON. Nobody has got it.
         """
+        self._publish(topic, publication, None)
+
+    def publishConfirmed(self, topic: str, publication: Publication) -> Deferred[Reach]:
+        """As :meth:`publish`; the Deferred fires when Redis has answered, or is lost.
+
+        Raises:
+            LocalError: The event has no form in JSON. Nobody has got it.
+        """
+        reached: Deferred[Reach] = Deferred()
+        # Redis counts this process, too, unless it has only just subscribed.
+        here = int(topic in self._topics)
+
+        def told(nodes: int | None) -> None:
+            reached.callback(Reach(here, False) if nodes is None else Reach(max(here, nodes)))
+
+        self._publish(topic, publication, told)
+        return reached
+
+    def _publish(
+        self, topic: str, publication: Publication, told: Callable[[int | None], object] | None
+    ) -> None:
         if not publication.id:
             # For clients of different processes it is to be the same.
             publication = Publication(
@@ -78,7 +99,7 @@ class _Scope(BrokerInterface):
         channel = self._channel(topic)
         if self._receiver is not None and topic in self._topics:
             self._receiver(topic, publication)
-        engine.publish(channel, message)
+        engine.publish(channel, message, told)
 
     def subscribe(self, topic: str) -> None:
         """The receiver wants this topic."""

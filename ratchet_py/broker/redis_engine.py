@@ -85,7 +85,7 @@ class RedisEngine:
         # What goes out.
         self._buffer = buffer
         self._waiting: list[bytes] = []
-        self._unconfirmed: deque[int] = deque()
+        self._unconfirmed: deque[tuple[int, Callable[[int | None], object] | None]] = deque()
         self._bytes = 0
         self._isRefused = False
         # What comes in: who wants what, what Redis knows of it, and what it has to be told.
@@ -103,15 +103,29 @@ class RedisEngine:
         )
         reactor.callWhenRunning(self._start)
 
-    def publish(self, channel: bytes, message: bytes) -> None:
-        """Send a message to the other processes, without waiting."""
+    def publish(
+        self,
+        channel: bytes,
+        message: bytes,
+        told: Callable[[int | None], object] | None = None,
+    ) -> None:
+        """Send a message to the other processes, without waiting.
+
+        Args:
+            channel: The channel.
+            message: The message.
+            told: Called once with how many processes Redis has told, or with None if it has told
+                nobody, as far as is known.
+        """
         size = len(channel) + len(message)
         isKept = self._state in (_STARTING, _UP) or (self._state == _LOST and self._out.isUp)
         if not isKept or self._bytes + size > self._buffer:
             self.tally.lost += 1
+            if told is not None:
+                told(None)
             return
         self._bytes += size
-        self._unconfirmed.append(size)
+        self._unconfirmed.append((size, told))
         publish = command(b"PUBLISH", channel, message)
         if self._out.isUp:
             # What is written within one turn of the reactor leaves together.
@@ -155,7 +169,7 @@ class RedisEngine:
             self._reactor.removeSystemEventTrigger(self._trigger)
             self._trigger = None
         self._settle()
-        return gatherResults([self._out.stop(), self._in.stop()])
+        return gatherResults([self._out.stop().addCallback(self._forget), self._in.stop()])
 
     def malformed(self, channel: bytes, exc: ValueError) -> None:
         """Somebody has published what is no publication."""
@@ -189,16 +203,17 @@ class RedisEngine:
 
     def _outIsDown(self, reason: BaseException) -> None:
         self.tally.lost += len(self._unconfirmed)
-        self._unconfirmed.clear()
         self._waiting.clear()
         self._bytes = 0
         self._lost(reason)
+        self._forget()
 
     def _confirmed(self, reply: Any) -> None:
         isError = isinstance(reply, Exception)
         if not isError and type(reply) is not int:
             return  # the answer to a PING
-        self._bytes -= self._unconfirmed.popleft()
+        size, told = self._unconfirmed.popleft()
+        self._bytes -= size
         if not isError:
             self.tally.published += 1
         else:
@@ -211,8 +226,17 @@ class RedisEngine:
                     address=self._address,
                     reply=reply,
                 )
+        if told is not None:
+            told(None if isError else reply)
         if self._settling and self._isSettled():
             self._settle()
+
+    def _forget(self, _: None = None) -> None:
+        """Nothing more is heard of what was sent."""
+        forgotten, self._unconfirmed = self._unconfirmed, deque()
+        for _size, told in forgotten:
+            if told is not None:
+                told(None)
 
     def _inIsUp(self) -> None:
         self._changed = dict.fromkeys(self._wanted)

@@ -3,7 +3,7 @@
 import pytest
 from pytest_twisted import ensureDeferred
 
-from ratchet_py.broker import BrokerInterface, Publication
+from ratchet_py.broker import BrokerInterface, Publication, Reach
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -127,4 +127,18 @@ async def test_scopes_are_apart(engine):
     await engine.settle()
     assert chatReceiver.events == [("same name", "hello")]
     assert newsReceiver.events == []
+    await engine.close()
+
+
+@ensureDeferred
+async def test_who_wants_to_know_hears_whom_it_has_reached(engine):
+    broker = engine.connect()
+    receiver = Receiver(broker)
+    assert await broker.publishConfirmed("news", Publication("nobody")) == Reach(0)
+    broker.subscribe("news")
+    await engine.settle()
+    assert await broker.publishConfirmed("news", Publication("rain")) == Reach(1)
+    broker.publish("news", Publication("snow"))
+    assert await broker.publishConfirmed("news", Publication("sun")) == Reach(1, isConfirmed=True)
+    assert receiver.events == [("news", "rain"), ("news", "snow"), ("news", "sun")]
     await engine.close()

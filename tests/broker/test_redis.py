@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 
-from ratchet_py.broker import Publication, RedisBroker
+from ratchet_py.broker import Publication, Reach, RedisBroker
 from ratchet_py.errors import LocalError
 from ratchet_py.wamp import Payload
 from tests.broker.redis_server import OverRedis, RedisServer
@@ -305,6 +305,53 @@ async def test_a_redis_that_is_far_behind_is_sent_no_more(engine, redisServer):
     node.publish("news", "again")
     await engine.settle()
     assert tally.published == 101 - tally.lost
+
+
+@ensureDeferred
+async def test_how_many_processes_have_been_told(engine):
+    nodes = [Node(engine, "news"), Node(engine, "news", "sport"), Node(engine)]
+    await engine.settle()
+    for node in nodes:
+        assert await node.broker.publishConfirmed("news", Publication(1)) == Reach(2)
+    assert await nodes[0].broker.publishConfirmed("sport", Publication(2)) == Reach(1)
+    # Who has subscribed only just now was told, too, whether Redis knows of it or not.
+    nodes[2].broker.subscribe("late")
+    assert await nodes[2].broker.publishConfirmed("late", Publication(3)) == Reach(1)
+    assert [node.broker.tally.published for node in nodes] == [2, 1, 2]
+
+
+@ensureDeferred
+async def test_who_waits_to_hear_whom_it_has_reached_hears_of_the_loss(engine, redisServer):
+    here, there = Node(engine, "news"), Node(engine)
+    await engine.settle()
+    redisServer.send(signal.SIGSTOP)
+    waiting = [
+        each.broker.publishConfirmed("news", Publication("in doubt")) for each in (here, there)
+    ]
+    closing = there.broker.publishConfirmed("news", Publication("in doubt"))
+    redisServer.kill()
+    await here.told(["lost"])
+    await there.told(["lost"])
+    assert await waiting[0] == Reach(1, isConfirmed=False)
+    assert await waiting[1] == Reach(0, isConfirmed=False)
+    assert await closing == Reach(0, isConfirmed=False)
+    for node, nodes in (here, 1), (there, 0):
+        lost = node.broker.publishConfirmed("news", Publication("lost"))
+        assert await lost == Reach(nodes, isConfirmed=False)
+    redisServer.start()
+    await engine.settle()
+    assert await there.broker.publishConfirmed("news", Publication("back")) == Reach(1)
+
+
+@ensureDeferred
+async def test_nobody_waits_for_a_broker_that_is_closed(engine, redisServer):
+    node = Node(engine)
+    await engine.settle()
+    redisServer.send(signal.SIGSTOP)
+    waiting = node.broker.publishConfirmed("news", Publication("in doubt"))
+    await node.broker.close()
+    assert await waiting == Reach(0, isConfirmed=False)
+    redisServer.send(signal.SIGCONT)
 
 
 @ensureDeferred
