@@ -13,6 +13,7 @@ It is to be no bottleneck, and to disturb what it measures as little as it can:
 from __future__ import annotations
 
 import gc
+import re
 import select
 import selectors
 import socket
@@ -290,6 +291,10 @@ def _complete(client: Client, data: bytes) -> bool:
     raise LoadError(f"got {data[:200]!r}, not {client.awaited[:200]!r}")
 
 
+# The exact bytes of a frame, or what they are to match: then they are the same for all.
+Due = bytes | re.Pattern[bytes]
+
+
 class Broadcast(Load):
     """One connection says something, all of them hear it, then it says the next.
 
@@ -297,10 +302,13 @@ class Broadcast(Load):
 
     Args:
         clients: The connections.
-        script: What the first one sends, with the exact bytes that all of them get.
+        script: What the first one sends, with what the others get: each of them one of those, the
+            same for all who speak the same protocol.
     """
 
-    def __init__(self, clients: Sequence[Client], script: Sequence[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self, clients: Sequence[Client], script: Sequence[tuple[bytes, Sequence[Due]]]
+    ) -> None:
         self.poller = Poller()
         self.clients = clients
         self._script = cycle(script)
@@ -312,22 +320,39 @@ class Broadcast(Load):
         byFd, wait, count = self._byFd, self.poller.wait, len(self.clients)
         publish, rounds, now = self.clients[0].sendAll, 0, 0.0
         while now < until:
-            request, awaited = next(self._script)
+            request, due = next(self._script)
+            awaited = [one for one in due if isinstance(one, bytes)]
             sent, missing = clock(), count
             publish(request)
             while missing:
                 for fd, _ in wait():
                     client = byFd[fd]
                     data = client.recv(_READ)
-                    if data != awaited:
-                        client.awaited = awaited
-                        if not _complete(client, data):
-                            continue
+                    if data not in awaited and not _heard(client, data, due, awaited):
+                        continue
                     missing -= 1
             now = clock()
             record(now - sent)
             rounds += 1
         return rounds * count
+
+
+def _heard(client: Client, data: bytes, due: Sequence[Due], awaited: list[bytes]) -> bool:
+    """Whether this completes the event; raises if it is another one.
+
+    The first event that matches a pattern is from then on awaited of all.
+    """
+    data = client.rest + _received(data)
+    if data not in awaited:
+        if wire.unframe(data) is None:
+            client.rest = data
+            return False
+        patterns = [one for one in due if not isinstance(one, bytes)]
+        if len(awaited) == len(due) or not any(one.fullmatch(data) for one in patterns):
+            raise LoadError(f"got {data[:200]!r}, not {due}")
+        awaited.append(data)
+    client.rest = b""
+    return True
 
 
 class Visit(Load):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ ROOT = HERE.parent
 
 OURS = "ratchet_py"
 REFERENCE = "autobahn"
+CROSSBAR = "crossbar"
 
 # Where npm may have put `ws`.
 _NODE_PATH = os.pathsep.join(
@@ -34,7 +36,8 @@ class Peer:
         title: What it is, for the tables.
         file: Its program, in ``benchmarks/servers``.
         apps: The applications that it has: the word for our ``echo`` and ``chat``, and its own.
-        needs: The distributions from PyPI, or ``npm ws``, without which it is skipped.
+        needs: The distributions from PyPI, or ``npm ws``, or ``crossbar``, without which it is
+            skipped.
         arguments: What its program takes after the application.
         environment: What is added to the environment of its process.
         canned: It answers by length, with a fixed content; only floors may.
@@ -67,6 +70,9 @@ class Peer:
                     return "node is not installed"
                 if _wsVersion() is None:
                     return "ws is not installed: npm ci --prefix benchmarks"
+            elif need == CROSSBAR:
+                if _crossbar() is None:
+                    return "there is no command crossbar: see docs/performance"
             elif version(need) is None:
                 return f"{need} is not installed: pip install '.[bench]'"
         return None
@@ -79,6 +85,8 @@ class Peer:
 def _named(need: str) -> str:
     if need == "npm ws":
         return f"ws {_wsVersion()}"
+    if need == CROSSBAR:
+        return f"crossbar {_crossbarVersion()}"
     found = f"{need} {version(need)}"
     if need == "autobahn" and importlib.util.find_spec("autobahn.nvx"):
         found += " with NVX"
@@ -105,6 +113,19 @@ def _wsVersion() -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def _crossbar() -> str | None:
+    """The command: Crossbar wants an environment of its own, it pins what others need newer."""
+    return shutil.which(os.environ.get("CROSSBAR") or "crossbar")
+
+
+def _crossbarVersion() -> str:
+    command = _crossbar()
+    assert command is not None
+    done = subprocess.run([command, "version"], capture_output=True, text=True, check=False)
+    found = re.search(r"Crossbar\.io\W+:\W+(\d[\w.]*)", done.stdout + done.stderr)
+    return found[1] if found else "of an unknown version"
+
+
 def ours(name: str = OURS, title: str = "ratchet_py", source: Path = ROOT) -> Peer:
     """This project, as it stands in a folder.
 
@@ -117,7 +138,10 @@ def ours(name: str = OURS, title: str = "ratchet_py", source: Path = ROOT) -> Pe
         name,
         title,
         "ratchet_server.py",
-        {app: app for app in ("echo", "chat", "echo+8", "wamp", "soak")},
+        {
+            **{app: app for app in ("echo", "chat", "echo+8", "wamp", "soak")},
+            "wamp2": "wamp",
+        },
         needs=("twisted",),
         environment={"PYTHONPATH": str(source)},
     )
@@ -149,6 +173,13 @@ PEERS = [
         "ws", "ws (Node)", "ws_server.cjs", needs=("npm ws",), environment={"NODE_PATH": _NODE_PATH}
     ),
     Peer("picows", "picows (Cython, uvloop)", "picows_server.py", needs=("picows", "uvloop")),
+    Peer(
+        CROSSBAR,
+        "Crossbar (WAMP 2)",
+        "crossbar_server.py",
+        {"wamp2": "wamp2"},
+        needs=(CROSSBAR,),
+    ),
     Peer(
         "floor-write",
         "floor: bare Twisted, transport.write",

@@ -16,6 +16,9 @@ from benchmarks.peers import Peer
 # A server that has not said its port by then has failed.
 START = 30.0
 
+# One that has not ended by then is killed.
+END = 5.0
+
 
 @dataclass(frozen=True)
 class Cores:
@@ -85,6 +88,9 @@ class Usage:
     kernel: float
     waited: float
 
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.cpu + other.cpu, self.kernel + other.kernel, self.waited + other.waited)
+
 
 def usage(pid: int) -> Usage:
     """By the scheduler's account where there is one (Linux, in nanoseconds), else by ``ps``."""
@@ -105,6 +111,21 @@ def _kernel(pid: int) -> float:
 def _schedstat(path: str) -> tuple[float, float]:
     cpu, waited, _ = Path(path).read_text().split()
     return int(cpu) / 1e9, int(waited) / 1e9
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that came of it, where that can be told; else the process alone."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        children.setdefault(int(fields[1]), []).append(int(path.parent.name))
+    found = [pid]
+    for one in found:
+        found += children.get(one, ())
+    return found
 
 
 def memory(pid: int) -> int:
@@ -133,6 +154,8 @@ def _seconds(cputime: str) -> float:
 class Server:
     """A peer's process, from its start to its end; use it in a ``with`` statement.
 
+    If it starts others before it says its port, those count as part of it.
+
     Args:
         peer: Whose.
         app: Which of its applications.
@@ -154,6 +177,7 @@ class Server:
         self.pid = self._process.pid
         pin(core, self.pid)
         self._port = 0
+        self._family = [self.pid]
 
     @property
     def port(self) -> int:
@@ -168,6 +192,7 @@ class Server:
             if word != "PORT":
                 raise RuntimeError(f"{self.peer.name} did not start:\n{self.said()}")
             self._port = int(port)
+            self._family = family(self.pid)
         return self._port
 
     def said(self) -> str:
@@ -177,7 +202,7 @@ class Server:
 
     def usage(self) -> Usage:
         """See :func:`usage`."""
-        return usage(self.pid)
+        return sum(map(usage, self._family), Usage(0.0, 0.0, 0.0))
 
     def settled(self) -> Usage:
         """The usage once it is idle: before, its last moments may not be in the account."""
@@ -189,12 +214,15 @@ class Server:
 
     def memory(self) -> int:
         """See :func:`memory`."""
-        return memory(self.pid)
+        return sum(map(memory, self._family))
 
     def stop(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.communicate()
+        """End it: all of them do at the end of their input, and end what they have started."""
+        try:
+            self._process.communicate(timeout=END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
         self._log.close()
 
     def __enter__(self) -> Server:

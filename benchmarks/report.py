@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 from xml.sax.saxutils import escape
 
-from benchmarks.peers import OURS, REFERENCE, ROOT
+from benchmarks.peers import CROSSBAR, OURS, REFERENCE, ROOT
 from benchmarks.scenarios import LAYERS, SCENARIOS
 
 Results = dict[str, Any]
@@ -135,6 +135,13 @@ class Summary:
         """Bytes for each idle connection."""
         found = self.results["memory"]
         return Spread.of(m["bytes"] for m in found if (m["peer"], m["kind"]) == (peer, kind))
+
+    def idle(self, peer: str, kind: str, what: str) -> Spread | None:
+        """Of a broadcast to all idle connections, in microseconds; see ``idleMemory``."""
+        found = self.results["memory"]
+        return Spread.of(
+            m[what] * 1e6 for m in found if (m["peer"], m["kind"]) == (peer, kind) and what in m
+        )
 
     def closing(self, withTopics: bool) -> Spread | None:
         """Microseconds to close a connection."""
@@ -266,6 +273,22 @@ def memories(summary: Summary) -> str:
     return table(["KiB a connection", *kinds.values()], rows)
 
 
+def broadcasts(summary: Summary) -> str:
+    """What it takes to tell all idle connections something."""
+    kinds = {"common": "WAMP, 2 topics", "own": "WAMP, 1 own topic"}
+    rows = []
+    for peer in summary.peers:
+        for what, unit, scale in (
+            ("broadcast", "us of CPU for each", 1),
+            ("heard", "ms until the last has heard it", 1000),
+        ):
+            found = [summary.idle(peer, kind, what) for kind in kinds]
+            if any(found):
+                cells = (number(one.middle / scale) if one else "-" for one in found)
+                rows.append([f"{summary.title(peer)}, {unit}", *cells])
+    return table(["one event to all", *kinds.values()], rows) if rows else ""
+
+
 def generator(summary: Summary) -> str:
     """What the load generator can do, and how long the servers were at work meanwhile."""
     rows = []
@@ -310,7 +333,7 @@ def goals(summary: Summary) -> str:
         found = summary.ratio(key, OURS, reference, other or key)
         if found is not None:
             reached = found.middle >= wanted
-            of = f" of {reference}'s {other}" if other else ""
+            of = f" of {reference}'s {other or key}" if other or reference != REFERENCE else ""
             row(TITLES[key], f"{wanted} x{of}", found, spread(found, " x"), reached)
 
     def most(work: str, unit: str, wanted: float, found: Spread | None, scale: float = 1) -> None:
@@ -326,6 +349,10 @@ def goals(summary: Summary) -> str:
     ratio("publish", 0.95, OURS, "chat")
     ratio("call", 2.7, REFERENCE, "echo")
     ratio("connect", 2.4)
+    ratio("publish2", 6, CROSSBAR)
+    ratio("call2", 12, CROSSBAR)
+    ratio("publish2", 0.9, OURS, "publish")
+    ratio("publish-mixed", 0.9, OURS, "publish")
     most("idle WebSocket connection", "KiB", 5.5, summary.memory(OURS, "websocket"), 1024)
     most("idle WAMP connection", "KiB", 8, summary.memory(OURS, "own"), 1024)
     most("one more pass-through component", "us", 0.25, summary.layer())
@@ -364,6 +391,12 @@ def sections(summary: Summary) -> list[tuple[str, str, str]]:
             latencies(summary),
         ),
         ("Memory of an idle connection", "Resident, by the system's account.", memories(summary)),
+        (
+            "A broadcast to all of them",
+            f"To {summary.results['settings']['idle']:,} connections and some more, that were "
+            "idle before; every one gets every event.",
+            broadcasts(summary),
+        ),
         (
             "The generator",
             "What it takes for a message itself, without its idle polls; the rate at which it "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ LARGE = 16384
 
 TOPIC = "http://example.com/news"
 PROCEDURE = "http://example.com/echo"
+REALM = "benchmark"
 
 # How many different messages are in use at a time.
 POOL = 16
@@ -109,21 +111,49 @@ def _chat(server: Server, settings: Settings) -> Load:
     heard = [b"x" * SMALL if server.peer.canned else payload for payload in sent]
     frames = [wire.masked(wire.TEXT, payload) for payload in sent]
     return Broadcast(
-        clients, list(zip(frames, (wire.plain(wire.TEXT, p) for p in heard), strict=True))
+        clients, list(zip(frames, ([wire.plain(wire.TEXT, p)] for p in heard), strict=True))
     )
 
 
 def _publish(server: Server, settings: Settings) -> Load:
     clients = wampConnect(server.port, settings.subscribers)
     subscribe(clients, lambda _: [TOPIC])
-    # As long on the wire as a message of the chat.
+    return Broadcast(clients, [(say([7, TOPIC, event]), [_event(event)]) for event in _events()])
+
+
+def _publish2(server: Server, settings: Settings) -> Load:
+    clients = wamp2Connect(server.port, settings.subscribers)
+    subscribe2(clients)
+    return Broadcast(clients, [(_publication(event), [_event2(event)]) for event in _events()])
+
+
+def _publishMixed(server: Server, settings: Settings) -> Load:
+    half = settings.subscribers // 2
+    clients = [*wamp2Connect(server.port, settings.subscribers - half)]
+    subscribe2(clients)
+    others = wampConnect(server.port, half)
+    subscribe(others, lambda _: [TOPIC])
+    script = [(_publication(event), [_event(event), _event2(event)]) for event in _events()]
+    return Broadcast([*clients, *others], script)
+
+
+def _events() -> list[str]:
+    # As long on the wire as a message of the chat; version 2 has one character more.
     length = SMALL - len(_text([8, TOPIC, ""]))
-    events = [wire.text(length, seed) for seed in range(POOL)]
-    script = [
-        (say([7, TOPIC, event]), wire.plain(wire.TEXT, _text([8, TOPIC, event])))
-        for event in events
-    ]
-    return Broadcast(clients, script)
+    return [wire.text(length, seed) for seed in range(POOL)]
+
+
+def _event(event: str) -> bytes:
+    return wire.plain(wire.TEXT, _text([8, TOPIC, event]))
+
+
+def _publication(event: str) -> bytes:
+    return say([16, 1, {"exclude_me": False}, TOPIC, [event]])
+
+
+def _event2(event: str) -> re.Pattern[bytes]:
+    """The server chooses the ids of the subscription and of the publication."""
+    return re.compile(rb'\x81.\[36,\d+,\d+,\{\},\["%s"\]\]' % event.encode(), re.DOTALL)
 
 
 def _call(server: Server, settings: Settings) -> Load:
@@ -133,6 +163,17 @@ def _call(server: Server, settings: Settings) -> Load:
         id, argument = wire.text(8, seed), wire.text(16, seed)
         answer = wire.plain(wire.TEXT, _text([3, id, [argument]]))
         pairs.append((say([2, id, PROCEDURE, argument]), answer))
+    scripts = [pairs[at % POOL :] + pairs[: at % POOL] for at in range(len(clients))]
+    return Ask(clients, scripts)
+
+
+def _call2(server: Server, settings: Settings) -> Load:
+    clients = wamp2Connect(server.port, settings.connections)
+    pairs = []
+    for seed in range(POOL):
+        id, argument = POOL + seed, wire.text(16, seed)
+        answer = wire.plain(wire.TEXT, _text([50, id, {}, [[argument]]]))
+        pairs.append((say([48, id, {}, PROCEDURE, [argument]]), answer))
     scripts = [pairs[at % POOL :] + pairs[: at % POOL] for at in range(len(clients))]
     return Ask(clients, scripts)
 
@@ -154,6 +195,11 @@ SCENARIOS = [
     Scenario("connect", "connect, handshake, close", "echo", "connection", _visit),
     Scenario("publish", "WAMP publish to 1,000", "wamp", "delivery", _publish),
     Scenario("call", "WAMP call and result", "wamp", "call", _call),
+    Scenario("publish2", "WAMP 2 publish to 1,000", "wamp2", "delivery", _publish2),
+    Scenario(
+        "publish-mixed", "WAMP publish to 500 of each version", "wamp", "delivery", _publishMixed
+    ),
+    Scenario("call2", "WAMP 2 call and result", "wamp2", "call", _call2),
 ]  # fmt: skip
 
 
@@ -226,7 +272,7 @@ def idleMemory(server: Server, settings: Settings, wamp: str | None = None) -> d
         "process": after,
     }
     if wamp is not None:
-        result["broadcast"] = _broadcastToAll(server, clients)
+        result |= _broadcastToAll(server, clients)
     for client in clients:
         client.close()
     return result
@@ -244,18 +290,20 @@ def _idlers(server: Server, count: int, first: int, wamp: str | None) -> list[Cl
     return clients
 
 
-def _broadcastToAll(server: Server, clients: list[Client]) -> float:
-    """Seconds of the server's CPU for each delivery."""
-    event = wire.text(32, 0)
-    load = Broadcast(
-        clients, [(say([7, TOPIC, event]), wire.plain(wire.TEXT, _text([8, TOPIC, event])))]
-    )
+def _broadcastToAll(server: Server, clients: list[Client]) -> dict[str, float]:
+    """In seconds: of the server's CPU for a delivery, and until the last of them has heard it.
+
+    Every one must hear every event, or this does not return.
+    """
+    events = wire.text(32, 0), wire.text(32, 1)
+    load = Broadcast(clients, [(say([7, TOPIC, event]), [_event(event)]) for event in events])
     load.run(0.0)
     before = server.usage()
-    deliveries = load.run(0.2).messages
+    sample = load.run(0.2)
     spent = server.usage().cpu - before.cpu
     load.poller.close()
-    return spent / deliveries
+    times = sorted(sample.latencies)
+    return {"broadcast": spent / sample.messages, "heard": _percentile(times, 0.5)}
 
 
 def closing(server: Server, settings: Settings, topics: int) -> dict[str, Any]:
@@ -289,6 +337,31 @@ def wampConnect(port: int, count: int) -> list[Client]:
         if welcome[0] != 0 or welcome[2] != 1:
             raise LoadError(f"a WAMP client was welcomed with {welcome}")
     return clients
+
+
+def wamp2Connect(port: int, count: int) -> list[Client]:
+    """Clients of WAMP 2, in JSON, that have had their welcome."""
+    clients = connect(port, count, "wamp.2.json")
+    roles = {role: {} for role in ("caller", "publisher", "subscriber")}
+    for client in clients:
+        client.sendAll(say([1, REALM, {"roles": roles}]))
+    for client in clients:
+        _expect(client, 2)
+    return clients
+
+
+def subscribe2(clients: Sequence[Client]) -> None:
+    """Subscribe clients of WAMP 2 to the topic; returns when the server has done it."""
+    for client in clients:
+        client.sendAll(say([32, 1, {}, TOPIC]))
+    for client in clients:
+        _expect(client, 33)
+
+
+def _expect(client: Client, kind: int) -> None:
+    answer = json.loads(client.message())
+    if answer[0] != kind:
+        raise LoadError(f"got {answer}, not a message of type {kind}")
 
 
 def subscribe(clients: Sequence[Client], topics: Callable[[int], list[str]]) -> None:

@@ -101,9 +101,9 @@ class Session:
         with ExitStack() as stack:
             # All start at once, and wait without a turn of the core until they are measured.
             servers = {
-                (peer.name, app): stack.enter_context(Server(peer, app, self.cores.server))
+                (peer.name, program): stack.enter_context(Server(peer, app, self.cores.server))
                 for peer in self.peers
-                for app in self._apps(peer)
+                for program, app in self._apps(peer).items()
             }
             for server in servers.values():
                 # Reading the port waits until it listens.
@@ -112,7 +112,8 @@ class Session:
                 able = [peer for peer in self.peers if servable(peer, scenario)]
                 # Each round begins with another one.
                 for peer in able[round % max(len(able), 1) :] + able[: round % max(len(able), 1)]:
-                    self._measure(scenario, servers[peer.name, scenario.app], scenario.key, round)
+                    server = servers[peer.name, peer.apps[scenario.app]]
+                    self._measure(scenario, server, scenario.key, round)
             for name, app in servers:
                 if app == LAYERED.app and (name, "echo") in servers:
                     for _ in range(2):
@@ -126,12 +127,13 @@ class Session:
                 if "wamp" in peer.apps:
                     self._closing(peer, round)
 
-    def _apps(self, peer: Peer) -> list[str]:
+    def _apps(self, peer: Peer) -> dict[str, str]:
+        """The programs that are wanted of it, each with an application: one may serve several."""
         wanted = {scenario.app for scenario in self.scenarios}
         if self.extras:
             wanted.add(LAYERED.app)
             wanted.add("echo")
-        return [app for app in peer.apps if app in wanted]
+        return {program: app for app, program in peer.apps.items() if app in wanted}
 
     def _measure(self, scenario: Scenario, server: Server, key: str, round: int) -> None:
         try:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
-from benchmarks.process import memory, usage
+import pytest
+
+from benchmarks.process import family, memory, usage
 
 
 def test_what_a_process_takes_grows_and_the_kernels_share_is_a_part_of_it():
@@ -24,3 +28,20 @@ def test_memory_is_what_is_resident():
     after = memory(os.getpid())
 
     assert after - before >= len(kept) * 0.9
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="this system has no /proc")
+def test_the_family_of_a_process_is_all_that_came_of_it():
+    program = (
+        "import subprocess, sys; child = subprocess.Popen(['cat'], stdin=subprocess.PIPE);"
+        "print(child.pid, flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        child = int(process.stdout.readline())
+
+        assert family(process.pid) == [process.pid, child]
+        assert {process.pid, child} < set(family(os.getpid()))
+
+        process.communicate()

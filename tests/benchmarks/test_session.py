@@ -39,6 +39,7 @@ def test_every_peer_is_measured_in_every_round_at_all_that_it_can(results):
 
     common = {"echo", "echo-16", "echo-16k", "chat", "connect"}
     own = common | {"publish", "call", "layers", "no-layers"}
+    own |= {"publish2", "publish-mixed", "call2"}
     wanted = {(peer, key, round) for peer in ALWAYS for key in common for round in range(2)}
     assert measured == wanted | {("ratchet_py", key, round) for key in own for round in range(2)}
 
@@ -62,6 +63,9 @@ def test_memory_and_closing_are_of_so_many_connections(results):
     }
     assert {found["connections"] for found in results["memory"]} == {SETTINGS.idle}
     assert all(found["process"] > 0 for found in results["memory"])
+    heard = [found["heard"] for found in results["memory"] if found["kind"] != "websocket"]
+    assert len(heard) == 4
+    assert all(time > 0 for time in heard)
     assert [found["topics"] for found in results["closing"]] == [0, SETTINGS.topics] * 2
 
 
@@ -130,6 +134,17 @@ def test_another_answer_than_the_right_one_ends_the_measurement():
             load.run(0.01)
         for client in clients:
             client.close()
+
+
+@pytest.mark.parametrize("scenario", ["publish", "publish2", "publish-mixed"])
+def test_another_event_than_the_right_one_ends_the_measurement(scenario):
+    (scenario,) = selected([scenario])
+    with Server(PEERS[0], scenario.app) as server:
+        load = scenario.load(server, SETTINGS)
+        load.clients[-1].rest = b"\x81\x01?"
+        with pytest.raises(LoadError, match=r"\?"):
+            load.run(0.01)
+        load.close()
 
 
 def test_a_server_that_does_not_start_says_why():
