@@ -345,6 +345,31 @@ class DirectIoConnection(IoConnection):
 
     __slots__ = ()
 
+    def send(self, data: bytes | str) -> IoConnection:
+        """As every connection does, with a call less: broadcasts are made of this."""
+        if data.__class__ is not bytes:
+            data = data.encode() if isinstance(data, str) else bytes(data)
+        if self._closing:
+            return self
+        corked = self._corked
+        if corked is None:
+            if self._backlog is None:
+                try:
+                    sent = self._socket.send(data)
+                except OSError:
+                    # The socket is full, or broken: transport.write will report it later.
+                    sent = 0
+                if sent != len(data):
+                    self._keep(memoryview(data)[sent:])
+            else:
+                self._wait(self._backlog, data)
+            return self
+        corked.append(data)
+        self.bufferedAmount = amount = self.bufferedAmount + len(data)
+        if amount > CHUNK:
+            self._uncork()
+        return self
+
     def resumeProducing(self) -> None:
         """The transport has sent what it was given (IPullProducer)."""
         if self._backlog is not None:
@@ -364,13 +389,14 @@ class DirectIoConnection(IoConnection):
             except OSError:
                 # The socket is full, or broken: transport.write will report it in a later turn.
                 sent = 0
-            if sent == len(data):
-                return
-            backlog = self._startBacklog()
-            self._wait(backlog, memoryview(data)[sent:])
-            self._transport.registerProducer(self, False)
+            if sent != len(data):
+                self._keep(memoryview(data)[sent:])
         else:
             self._wait(backlog, data)
+
+    def _keep(self, rest: memoryview) -> None:
+        self._wait(self._startBacklog(), rest)
+        self._transport.registerProducer(self, False)
 
     def _finish(self) -> None:
         """Half-close, so that no reset overtakes our last bytes; the client's end is awaited."""
@@ -427,6 +453,7 @@ class MeasuredDirectIoConnection(DirectIoConnection):
     """Counts its bytes, for a server that is measured."""
 
     __slots__ = ()
+    send = IoConnection.send  # every byte through _write, which counts
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes have arrived (IProtocol)."""
