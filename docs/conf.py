@@ -1,5 +1,7 @@
 """Sphinx: ``tox -e docs`` builds this into docs/_build/html."""
 
+import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -27,6 +29,7 @@ default_role = "literal"
 # Two contracts are called MessageComponentInterface, as in Ratchet; a signature names only that.
 suppress_warnings = ["ref.python"]
 highlight_language = "python"
+highlight_options = {"php": {"startinline": True}}
 
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
@@ -40,11 +43,21 @@ nitpick_ignore_regex = [("py:.*", r"(?!ratchet_py\.).*")]
 
 
 def internal(app, env, node, contnode):
-    """Leave a name that exists, but is internal and so not in the reference, without a link."""
+    """Leave a name that exists, but is not in the reference, without a link.
+
+    It is internal, or an attribute of objects, which the docstring of their class describes.
+    """
+    target = node["reftarget"]
+    owner, _, attribute = target.rpartition(".")
     try:
-        namedAny(node["reftarget"])
+        namedAny(target)
     except Exception:
-        return None
+        try:
+            documentation = inspect.getdoc(namedAny(owner)) or ""
+        except Exception:
+            return None
+        if re.search(rf"^    {attribute}: ", documentation, re.MULTILINE) is None:
+            return None
     return contnode
 
 

@@ -539,7 +539,7 @@ def connect(
     Args:
         served: An application, which is served as ``App.route`` would serve it; or a whole
             :class:`~ratchet_py.App`; or the ``server`` of another client, to join it.
-        path: Where the application is, or is to be.
+        path: Where the application is, or is to be; the client's may go on with a query.
         clock: The time of the stack; one is made if none is given.
         limits: The limits of a stack that is made here.
         options: What :class:`WebSocketClient` takes: ``headers``, ``subProtocols``, ``address``;
@@ -552,14 +552,15 @@ def connect(
     if isinstance(served, IoServer):
         other = Wamp2Client if "subProtocol" in options else WebSocketClient
         return other(served, path, **options)
+    route = path.partition("?")[0]
     if isinstance(served, App):
         app = served
         if clock is not None or not isinstance(app.server.loop, Clock):
             app.server.loop = clock or Clock()
     else:
         app = App(None, reactor=clock or Clock(), limits=limits)
-        app.route(path, served, ["*"])
-    kind: type[WebSocketClient] = WampClient if app.isWamp(path) else WebSocketClient
+        app.route(route, served, ["*"])
+    kind: type[WebSocketClient] = WampClient if app.isWamp(route) else WebSocketClient
     if "subProtocol" in options:
         kind = Wamp2Client
     return kind(app.server, path, **options)

@@ -42,10 +42,21 @@ def pytest_sessionfinish(session):
 
 @pytest.fixture
 def freePort():
-    """A TCP port of 127.0.0.1 for a server that is another process.
+    """A TCP port of 127.0.0.1 for a server that is another process."""
+    return _findPort()
 
-    Below those that a system gives to clients, and to who asks for any: nobody gets it meanwhile.
-    """
+
+@pytest.fixture
+def otherFreePort(freePort):
+    """Another one."""
+    port = freePort
+    while port == freePort:
+        port = _findPort()
+    return port
+
+
+def _findPort():
+    # Below those that a system gives to clients, and to who asks for any: nobody gets it meanwhile.
     while True:
         port = 20_000 + secrets.randbelow(10_000)
         with socket.socket() as probe:

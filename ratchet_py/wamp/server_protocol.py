@@ -304,14 +304,14 @@ class ServerProtocol(MessageComponentInterface):
         if conn.callbacksInFlight < self._limits.callsInFlight:
             return None
         conn.serverTally.exceeded["callsInFlight"] += 1
-        conn.room = Deferred()
-        return conn.room
+        conn.roomForCallbacks = Deferred()
+        return conn.roomForCallbacks
 
     def _landed(self, _: None, conn: WampConnection) -> None:
         conn.callbacksInFlight -= 1
-        room = conn.room
+        room = conn.roomForCallbacks
         if room is not None and conn.callbacksInFlight < self._limits.callsInFlight:
-            conn.room = None
+            conn.roomForCallbacks = None
             room.callback(None)
 
 

@@ -69,35 +69,35 @@ class V2Connection(WampConnection):
     """One client of version 2, to the application a WampConnection like any other.
 
     Attributes:
-        opening: The ``onOpen`` that has not finished; None before and after.
+        stillOpening: The ``onOpen`` that has not finished; None before and after.
         isJoined: Whether the client has had its WELCOME.
-        timer: Closes the connection unless it joins in time.
+        joinTimer: Closes the connection unless it joins in time.
         authenticating: What it takes to say who it is, while that goes on.
-        challenge: What the client has to answer.
-        waiting: Subscriptions that have not been decided on, by topic.
-        subscribed: The topics of its subscriptions, by number.
+        openChallenge: What the client has to answer.
+        undecided: Subscriptions that have not been decided on, by topic.
+        subscribedNumbers: The topics of its subscriptions, by number.
         maxHeld: How many bytes of events may wait for one decision.
     """
 
     __slots__ = (
         "authenticating",
-        "challenge",
         "isJoined",
+        "joinTimer",
         "maxHeld",
-        "opening",
-        "subscribed",
-        "timer",
-        "waiting",
+        "openChallenge",
+        "stillOpening",
+        "subscribedNumbers",
+        "undecided",
     )
 
     codec: WampV2
-    opening: Deferred[None] | None
+    stillOpening: Deferred[None] | None
     isJoined: bool
-    timer: IDelayedCall | None
+    joinTimer: IDelayedCall | None
     authenticating: Deferred[Any] | None
-    challenge: Challenge | None
-    waiting: dict[str, Waiting]
-    subscribed: dict[int, str]
+    openChallenge: Challenge | None
+    undecided: dict[str, Waiting]
+    subscribedNumbers: dict[int, str]
     maxHeld: int
 
     def __init__(
@@ -108,14 +108,14 @@ class V2Connection(WampConnection):
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         super().__init__(conn, codec, curie, limits.callsInFlight)
-        self.opening = None
+        self.stillOpening = None
         self.handlers = {}
         self.isJoined = False
-        self.timer = None
+        self.joinTimer = None
         self.authenticating = None
-        self.challenge = None
-        self.waiting = _NO_WAITING
-        self.subscribed = _NO_TOPICS
+        self.openChallenge = None
+        self.undecided = _NO_WAITING
+        self.subscribedNumbers = _NO_TOPICS
         self.maxHeld = limits.sendBuffer
 
     def event(self, topic: Topic | str, msg: Any) -> V2Connection:
@@ -147,9 +147,9 @@ class V2Connection(WampConnection):
 
     def sender(self, topic: str) -> Callable[[Any], object]:
         """What an event of a topic is sent with: not before the client knows its subscription."""
-        if self.codec.numbers.get(topic) in self.subscribed:
+        if self.codec.numbers.get(topic) in self.subscribedNumbers:
             return super().sender(topic)
-        waiting = self.waiting.get(topic)
+        waiting = self.undecided.get(topic)
         return _drop if waiting is None else waiting.hold
 
     def wait(self, topic: str, request: int) -> bool:
@@ -158,31 +158,31 @@ class V2Connection(WampConnection):
         Returns:
             Whether that is new: if not, the same decision answers both requests.
         """
-        waiting = self.waiting.get(topic)
+        waiting = self.undecided.get(topic)
         if waiting is not None:
             waiting.requests.append(request)
             return False
-        if self.waiting is _NO_WAITING:
-            self.waiting = {}
-        self.waiting[topic] = Waiting(self, request)
+        if self.undecided is _NO_WAITING:
+            self.undecided = {}
+        self.undecided[topic] = Waiting(self, request)
         self.codec.numbers.take(topic)
         return True
 
     def confirm(self, topic: str) -> None:
         """It may: say so, and then send what has waited."""
-        waiting = self.waiting.pop(topic, None)
+        waiting = self.undecided.pop(topic, None)
         if waiting is None:
             return  # gone meanwhile
         codec = self.codec
         number = codec.numbers.get(topic)
         for request in waiting.requests:
             self.sendBelow(codec.subscribed(request, number))
-        if number in self.subscribed:
+        if number in self.subscribedNumbers:
             codec.numbers.release(topic)
         else:
-            if self.subscribed is _NO_TOPICS:
-                self.subscribed = {}
-            self.subscribed[number] = topic
+            if self.subscribedNumbers is _NO_TOPICS:
+                self.subscribedNumbers = {}
+            self.subscribedNumbers[number] = topic
         for message in waiting.events:
             self.sendBelow(message)
         live = self.WAMP.subscriptions.get(topic)
@@ -191,16 +191,16 @@ class V2Connection(WampConnection):
 
     def deny(self, topic: str, uri: str, desc: str, details: Any = None) -> None:
         """It may not: say so, and forget what has waited."""
-        waiting = self.waiting.get(topic)
+        waiting = self.undecided.get(topic)
         if waiting is None:
             return
         messages = [
             self.codec.refusal(SUBSCRIBE, request, uri, desc, details)
             for request in waiting.requests
         ]
-        del self.waiting[topic]
+        del self.undecided[topic]
         live = self.WAMP.subscriptions.get(topic)
-        if live is not None and self.codec.numbers.get(topic) not in self.subscribed:
+        if live is not None and self.codec.numbers.get(topic) not in self.subscribedNumbers:
             live.remove(self)
         self.codec.numbers.release(topic)
         for message in messages:
@@ -212,7 +212,7 @@ class V2Connection(WampConnection):
         Returns:
             The topic; None if there is no such subscription.
         """
-        topic = self.subscribed.pop(number, None)
+        topic = self.subscribedNumbers.pop(number, None)
         if topic is not None:
             self.codec.numbers.release(topic)
         return topic
@@ -230,7 +230,7 @@ class V2Connection(WampConnection):
         calls[key] = CANCELLED
         return True
 
-    def joined(self, handlers: Handlers) -> None:
+    def hasJoined(self, handlers: Handlers) -> None:
         """It is one of us: it may say all there is to say."""
         self.handlers = handlers
         self.isJoined = True
@@ -241,15 +241,15 @@ class V2Connection(WampConnection):
         self._stopTimer()
         if self.authenticating is not None:
             self.authenticating.cancel()
-        for topic in (*self.waiting, *self.subscribed.values()):
+        for topic in (*self.undecided, *self.subscribedNumbers.values()):
             self.codec.numbers.release(topic)
-        self.waiting = _NO_WAITING
-        self.subscribed = _NO_TOPICS
+        self.undecided = _NO_WAITING
+        self.subscribedNumbers = _NO_TOPICS
 
     def _stopTimer(self) -> None:
-        if self.timer is not None and self.timer.active():
-            self.timer.cancel()
-        self.timer = None
+        if self.joinTimer is not None and self.joinTimer.active():
+            self.joinTimer.cancel()
+        self.joinTimer = None
 
 
 def _drop(message: Any) -> None:

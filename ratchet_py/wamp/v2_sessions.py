@@ -89,7 +89,7 @@ class V2Sessions:
     def open(self, conn: V2Connection) -> None:
         """A client has connected; it has some time to join."""
         conn.handlers = self._strangers
-        conn.timer = conn.reactor.callLater(self._limits.handshakeTimeout, self._timedOut, conn)
+        conn.joinTimer = conn.reactor.callLater(self._limits.handshakeTimeout, self._timedOut, conn)
 
     def _timedOut(self, conn: V2Connection) -> None:
         conn.serverTally.exceeded["handshakeTimeout"] += 1
@@ -100,8 +100,8 @@ class V2Sessions:
         conn.ended()
         if not conn.isJoined:
             return None
-        if conn.opening is not None:
-            return conn.opening.addCallback(lambda _: callClose(self._component, conn))
+        if conn.stillOpening is not None:
+            return conn.stillOpening.addCallback(lambda _: callClose(self._component, conn))
         return callClose(self._component, conn)
 
     # -- joining ----------------------------------------------------------------------------------
@@ -120,8 +120,8 @@ class V2Sessions:
 
     def _onAuthenticate(self, conn: V2Connection, command: Authenticate) -> Deferred[Any]:
         assert self._authenticator is not None
-        assert conn.challenge is not None
-        step = self._authenticator.finish(conn.challenge, command.signature, conn.reactor)
+        assert conn.openChallenge is not None
+        step = self._authenticator.finish(conn.openChallenge, command.signature, conn.reactor)
         return self._proceed(conn, step)
 
     def _proceed(self, conn: V2Connection, step: Deferred[Any]) -> Deferred[Any]:
@@ -137,11 +137,11 @@ class V2Sessions:
             self._abort(conn, step.uri, step.message)
             return None
         if isinstance(step, Challenge):
-            conn.challenge = step
+            conn.openChallenge = step
             conn.handlers = self._challenged
             conn.sendBelow(conn.codec.challenge(step.method, step.extra))
             return None
-        conn.challenge = None
+        conn.openChallenge = None
         conn.WAMP.authenticated(step)
         return self._welcome(conn, step.extra)
 
@@ -166,10 +166,10 @@ class V2Sessions:
         if extra:
             details["authextra"] = dict(extra)
         conn.sendBelow(conn.codec.welcome(session.sessionId, details))
-        conn.joined(self._members)
+        conn.hasJoined(self._members)
         pending = call(self._component, self._component.onOpen, conn)
         if pending is not None:
-            conn.opening = pending
+            conn.stillOpening = pending
             pending.addCallback(lambda _: setattr(conn, "opening", None))
         return pending
 

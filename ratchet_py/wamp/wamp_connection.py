@@ -121,7 +121,7 @@ class WampConnection(AbstractConnectionDecorator):
         handlers: What it may say at the moment, for :class:`~ratchet_py.wamp.ServerProtocol`.
         sendBelow: ``send`` of the layer below, which is what a broadcast calls.
         callbacksInFlight: How many async callbacks of this client have not finished.
-        room: Fires when there are fewer of them than the limit; None while there are.
+        roomForCallbacks: Fires when there are fewer of them than the limit; None while there are.
     """
 
     __slots__ = (
@@ -132,7 +132,7 @@ class WampConnection(AbstractConnectionDecorator):
         "callbacksInFlight",
         "codec",
         "handlers",
-        "room",
+        "roomForCallbacks",
         "sendBelow",
     )
 
@@ -140,7 +140,7 @@ class WampConnection(AbstractConnectionDecorator):
     codec: CodecInterface
     handlers: Handlers
     callbacksInFlight: int
-    room: Deferred[None] | None
+    roomForCallbacks: Deferred[None] | None
     # How many calls of an id wait for an answer, by the hash of the id: an id can be as long as a
     # message. None once there were more than are worth keeping.
     _calls: dict[int, int] | None
@@ -169,7 +169,7 @@ class WampConnection(AbstractConnectionDecorator):
         put(self, "handlers", handlers)
         put(self, "sendBelow", conn.send)
         put(self, "callbacksInFlight", 0)
-        put(self, "room", None)
+        put(self, "roomForCallbacks", None)
         put(self, "_calls", {})
         put(self, "_expand", curie)
         put(self, "_maxCalls", maxCalls)

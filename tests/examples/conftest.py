@@ -28,12 +28,15 @@ class Server:
 
     Attributes:
         port: Where, on 127.0.0.1.
+        otherPort: Where else, if the example has two ports.
+        folder: Where its files are.
         output: What it has said; known when it has stopped.
     """
 
     def __init__(self, command, port, folder):
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.port = port
+        self.folder = folder
         self.output = ""
         self._process = subprocess.Popen(
             command,
@@ -76,7 +79,7 @@ class Server:
 
 
 @pytest.fixture
-def serve(tmp_path, freePort):
+def serve(tmp_path, freePort, otherFreePort):
     """Serves an example on a free port: ``serve("name.py")``, or ``serve("name.py", "twistd")``."""
     servers = []
 
@@ -92,10 +95,12 @@ def serve(tmp_path, freePort):
         else:
             script = folder / name
             program = script.read_text(encoding="utf-8").replace("8080", str(port))
+            program = re.sub(r"\b(8843|9000)\b", str(otherFreePort), program)
             program = re.sub(r'App\("localhost"\)', f'App("localhost", {port})', program)
             script.write_text(program, encoding="utf-8")
             command = [sys.executable, name]
         server = Server(command, port, folder)
+        server.otherPort = otherFreePort
         servers.append(server)
         server.untilServing()
         return server

@@ -1,0 +1,139 @@
+"""An auction, ported from PHP: the porting guide has the original beside it.
+
+Start it with ``python auction.py``; then, as the site would do when there is something to sell::
+
+    curl --json '{"title": "A clock", "price": 500, "seconds": 60}' http://localhost:8080/lots
+"""
+
+import json
+import secrets
+import time
+from types import SimpleNamespace
+
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+
+from ratchet_py import App, CallError, NotAuthorized
+from ratchet_py.wamp import WampServerInterface
+
+
+class Auction(WampServerInterface):
+    """Lots are shown to everybody; whoever bids most until the time is up gets the lot."""
+
+    STEP = 100
+
+    log = Logger()
+
+    def __init__(self, now=time.time):
+        self.lots = {}
+        self.topics = {}
+        self.bidders = set()
+        self.now = now
+
+    def onOpen(self, conn):
+        query = conn.httpRequest.query
+
+        conn.Bidder = SimpleNamespace()
+        conn.Bidder.name = query.get("name", "").strip()
+        if not conn.Bidder.name:
+            conn.Bidder.name = f"Bidder {conn.resourceId}"
+        self.bidders.add(conn)
+
+        self.log.info(
+            "{name!r} has come, {count} are here", name=conn.Bidder.name, count=len(self.bidders)
+        )
+
+    def onSubscribe(self, conn, topic):
+        if topic.getId() != "lots" and topic.getId() not in self.lots:
+            raise NotAuthorized("There is no such lot")
+        self.topics[topic.getId()] = topic
+
+        if topic.getId() in self.lots:
+            conn.event(topic, self.lots[topic.getId()])
+
+    def onUnSubscribe(self, conn, topic): ...
+
+    def onCall(self, conn, id, topic, params):
+        match topic.getId():
+            case "lots":
+                return list(self.lots.values())
+
+            case "bid":
+                lotId, amount = params
+
+                if lotId not in self.lots:
+                    raise CallError("auction/no-such-lot", f"There is no lot {lotId}")
+                lot = self.lots[lotId]
+                least = lot["price"] + self.STEP
+                if not isinstance(amount, int) or amount < least:
+                    raise CallError("auction/too-low", f"Bid {least} or more")
+                lot["price"] = amount
+                lot["bidder"] = conn.Bidder.name
+                self.tell(lotId, lot, [conn.WAMP.sessionId])
+
+                return lot
+
+            case _:
+                raise CallError("auction/unknown", "No such procedure")
+
+    def onPublish(self, conn, topic, event, exclude, eligible):
+        # Nobody talks here but the auctioneer.
+        conn.close()
+
+    def onClose(self, conn):
+        self.bidders.discard(conn)
+
+        self.log.info("{name!r} has left", name=conn.Bidder.name)
+
+    def onError(self, conn, exc):
+        self.log.error("An error has occurred: {exc!r}", exc=exc)
+        conn.close()
+
+    def onLot(self, message):
+        """The site has a new lot: a JSON text that is posted to /lots."""
+        lot = json.loads(message)
+        lot["id"] = f"lot-{secrets.token_hex(8)}"
+        lot["bidder"] = None
+        lot["ends"] = int(self.now()) + lot.pop("seconds")
+
+        self.lots[lot["id"]] = lot
+        self.tell("lots", lot)
+
+    def tick(self):
+        """Once a second: who has won?"""
+        for lotId, lot in list(self.lots.items()):
+            if lot["ends"] <= self.now():
+                del self.lots[lotId]
+                self.tell(lotId, {"sold": lot["bidder"], "price": lot["price"]})
+                self.topics.pop(lotId, None)
+
+    def tell(self, topicId, event, exclude=()):
+        if topicId in self.topics:
+            self.topics[topicId].broadcast(event, exclude)
+
+
+class Lots(Resource):
+    """Where the site posts its lots."""
+
+    isLeaf = True
+
+    def __init__(self, auction):
+        super().__init__()
+        self.auction = auction
+
+    def render_POST(self, request):
+        self.auction.onLot(request.content.read())
+        request.setResponseCode(202)
+        return b"on its way\n"
+
+
+if __name__ == "__main__":
+    auction = Auction()
+
+    LoopingCall(auction.tick).start(1)
+
+    app = App("localhost", 8080)
+    app.route("/auction", auction)
+    app.route("/lots", Lots(auction))
+    app.run()

@@ -1,0 +1,43 @@
+"""The application of the porting guide: two bidders, and the site."""
+
+import json
+from urllib.request import Request, urlopen
+
+import pytest
+import pytest_twisted
+
+pytestmark = pytest.mark.parametrize("how", ["python", "twistd"])
+
+
+def offer(port, **lot):
+    """What the site does."""
+    post = Request(f"http://localhost:{port}/lots", json.dumps(lot).encode())
+    with urlopen(post) as answer:
+        return answer.status
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_bids_most_gets_the_lot(serve, connect, how):
+    port = serve("auction.py", how).port
+    ann = await connect(port, "/auction?name=Ann", "wamp")
+    joe = await connect(port, "/auction?name=Joe", "wamp")
+    for client in (ann, joe):
+        await client.next()
+    await ann.subscribe("lots")
+
+    assert offer(port, title="A clock", price=500, seconds=5) == 202
+    kind, topic, lot = await ann.nextJson()
+    assert (kind, topic, lot["title"], lot["bidder"]) == (8, "lots", "A clock", None)
+    for client in (ann, joe):
+        client.sayJson(5, lot["id"])
+        assert await client.nextJson() == [8, lot["id"], lot]
+
+    ann.sayJson(2, "one", "bid", lot["id"], 600)
+    ann.sayJson(2, "two", "bid", lot["id"], 601)
+    ann.sayJson(2, "three", "bid", lot["id"])
+    raised = lot | {"price": 600, "bidder": "Ann"}
+    assert await joe.nextJson() == [8, lot["id"], raised]
+    assert await ann.nextJson() == [3, "one", raised]
+    assert await ann.nextJson() == [4, "two", "auction/too-low", "Bid 700 or more"]
+    assert await ann.closed == 1000
+    assert await joe.nextJson() == [8, lot["id"], {"sold": "Ann", "price": 600}]
