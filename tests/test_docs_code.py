@@ -1,0 +1,205 @@
+"""The code on the pages of the documentation: what is Python runs, what is a command exists.
+
+Sessions at a prompt (``>>>``) are run as they are, by pytest itself. The tutorials' programs and
+pages are tried by ``tests/examples`` and ``tests/browser``.
+"""
+
+from __future__ import annotations
+
+import builtins
+import configparser
+import dis
+import doctest
+import importlib.util
+import inspect
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+from ratchet_py import App
+from ratchet_py.tap import Options
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+# What the documentation tells people to call and does not come with this project.
+PROGRAMS = {"curl", "npm", "python3", "redis-cli", "ssh", "systemctl", "telnet"}
+
+
+class Block(NamedTuple):
+    """Some code on a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self):
+        return f"{self.page.relative_to(DOCS)}:{self.line}"
+
+
+def blocks(page):
+    """The code of a page: blocks with a language, and blocks after ``::``, which are Python."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    number = 0
+    while number < len(lines):
+        line = lines[number]
+        indent = len(line) - len(line.lstrip())
+        directive = re.match(r"\s*\.\. code-block:: (\S+)$", line)
+        if directive is None and (not line.endswith("::") or line.lstrip().startswith(".. ")):
+            number += 1
+            continue
+        start = number = number + 1
+        while number < len(lines) and (
+            not lines[number].strip() or lines[number].startswith(" " * (indent + 1))
+        ):
+            number += 1
+        text = textwrap.dedent("\n".join(lines[start:number])).strip("\n") + "\n"
+        yield Block(page, start, directive[1] if directive else "python", text)
+
+
+PAGES = sorted(page for page in DOCS.rglob("*.rst") if "_build" not in page.parts)
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+
+
+def commands(block):
+    """What a block of shell tells to type, without prompts and without what is answered."""
+    prompt = block.language == "console"
+    for line in block.text.replace("\\\n", " ").splitlines():
+        if not prompt or line.startswith("$ "):
+            yield from re.split(r" && ", line.removeprefix("$ ").strip())
+
+
+SHELL = [block for block in BLOCKS if block.language in ("shell", "console")]
+COMMANDS = [(block, command) for block in SHELL for command in commands(block)]
+
+
+def ofPages(language):
+    """The pages that have code of a language."""
+    return sorted({block.page for block in BLOCKS if block.language == language})
+
+
+def test_every_block_says_what_it_is():
+    known = {"console", "html", "javascript", "none", "php", "python", "shell", "text", "yaml"}
+
+    assert [str(block) for block in BLOCKS if block.language not in known] == []
+
+
+@pytest.mark.parametrize("page", ofPages("python"), ids=lambda page: page.stem)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, monkeypatch):
+    """In one namespace, with what the page does at a prompt; nothing is served or connected."""
+    monkeypatch.setattr("twisted.internet.reactor", MemoryReactorClock(), raising=False)
+    pieces = [(block.line, block.text) for block in blocks(page) if block.language == "python"]
+    text = page.read_text(encoding="utf-8")
+    pieces += [(each.lineno, each.source) for each in doctest.DocTestParser().get_examples(text)]
+    namespace = {"__name__": "page"}
+    wanted = set()
+
+    with App.marking():
+        for line, source in sorted(pieces):
+            code = compile("\n" * line + source, str(page), "exec")
+            exec(code, namespace)
+            wanted |= globalNames(code)
+    # What functions would look for when they are called.
+    assert wanted - set(namespace) - set(dir(builtins)) == set()
+
+
+def globalNames(code):
+    """The global names in a program, those in its functions included."""
+    names = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    return names.union(*(globalNames(each) for each in code.co_consts if inspect.iscode(each)))
+
+
+@pytest.mark.parametrize(
+    ("block", "command"), COMMANDS, ids=[f"{block}-{command[:30]}" for block, command in COMMANDS]
+)
+def test_a_command_can_be_given(block, command):
+    program, *arguments = shlex.split(command, comments=True)
+    program = program.removeprefix(".venv/bin/")
+    if program in ("python", "python3"):
+        checkPython(arguments)
+    elif program == "pip":
+        checkPip(arguments)
+    elif program == "tox":
+        checkTox(arguments)
+    elif program in ("twistd", "twist"):
+        checkTwistd(arguments)
+    elif "/" in program:
+        assert os.access(ROOT / program, os.X_OK)
+    else:
+        assert program in PROGRAMS
+
+
+def checkPython(arguments):
+    if arguments[0] == "-m":
+        assert importlib.util.find_spec(arguments[1]) is not None
+    else:
+        (script, *_) = arguments
+        assert (ROOT / script).exists() or (ROOT / "examples" / script).exists()
+
+
+def checkPip(arguments):
+    assert arguments[0] == "install"
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    for wanted in arguments[1:]:
+        name, *extras = re.findall(r"[\w.]+", wanted)
+        assert name in (".", "ratchet_py")
+        assert set(extras) <= set(setup["options.extras_require"])
+
+
+def checkTox(arguments):
+    tox = configparser.ConfigParser()
+    tox.read(ROOT / "tox.ini")
+    assert arguments[0] == "-e"
+    assert tox.has_section(f"testenv:{arguments[1]}")
+
+
+def checkTwistd(arguments):
+    *own, name = arguments[: arguments.index("ratchet") + 1]
+    assert name == "ratchet"
+    assert set(own) <= {"-n", "--reactor=asyncio"}
+    options = Options()
+    # What is to be served is the reader's own.
+    options.opt_app = lambda place: None
+    options.parseOptions(arguments[len(own) + 1 :])
+
+
+def test_the_php_is_php(tmp_path):
+    php = shutil.which("php")
+    if php is None:
+        pytest.skip("no php here")
+    files = list((DOCS / "porting" / "auction").glob("*.php"))
+    for number, block in enumerate(block for block in BLOCKS if block.language == "php"):
+        file = tmp_path / f"{block.page.stem}_{number}.php"
+        file.write_text(f"<?php\n{block.text.removeprefix('<?php')}", encoding="utf-8")
+        files.append(file)
+
+    for file in files:
+        checked = subprocess.run([php, "-l", file], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stdout
+
+
+def test_every_page_can_be_reached():
+    reached = set()
+    waiting = [DOCS / "index.rst"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        for tree in re.findall(
+            r"^\.\. toctree::\n((?:   .*\n|\n)+)", page.read_text("utf-8"), re.M
+        ):
+            entries = [line.strip() for line in tree.splitlines()]
+            waiting += [page.parent / f"{entry}.rst" for entry in entries if entry[:1].isalpha()]
+
+    assert set(PAGES) - reached == set()
