@@ -10,7 +10,7 @@ from typing import Any
 
 from ratchet_py.errors import HttpError
 from ratchet_py.http.request import Request
-from ratchet_py.wamp.authentication import AuthStore, User
+from ratchet_py.wamp.users import AuthStore, User
 
 try:
     import jwt

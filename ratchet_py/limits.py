@@ -21,7 +21,8 @@ class Limits:
 
     Attributes:
         headSize: A request's line and header fields: 431.
-        handshakeTimeout: From the connection to the end of the request head: 408.
+        handshakeTimeout: From the connection to the end of the request head: 408. From there to
+            the end of WAMP's own greeting, or authentication where it must be: close 1008.
         messageSize: A message, as announced and as inflated: close 1009.
         frameSize: One frame of a message, likewise: close 1009.
         fragments: Frames in one message: close 1009.

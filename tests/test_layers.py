@@ -38,7 +38,7 @@ LAYERS = {
     # Its envelope is JSON as WAMP writes it.
     "broker": {"wamp.json_text", "wamp.payload"},
     "metrics": set(),
-    "jwt": {"http.request", "wamp.authentication"},
+    "jwt": {"http.request", "wamp.users"},
 }
 
 # The codec has no I/O: it knows its own errors and its limits, and nothing of Twisted.

@@ -1,13 +1,7 @@
 r"""WAMP, publish/subscribe and remote calls over WebSocket: ``Ratchet\Wamp``."""
 
 from ratchet_py.errors import CallError, NotAuthorized
-from ratchet_py.wamp.authentication import (
-    Authenticator,
-    AuthStore,
-    CallableAuthStore,
-    StaticAuthStore,
-    User,
-)
+from ratchet_py.wamp.authentication import Authenticator
 from ratchet_py.wamp.authorizer import Authorizer
 from ratchet_py.wamp.component import Component
 from ratchet_py.wamp.interfaces import WampServerInterface
@@ -17,6 +11,7 @@ from ratchet_py.wamp.rules import Rule
 from ratchet_py.wamp.server_protocol import ServerProtocol
 from ratchet_py.wamp.topic import Topic
 from ratchet_py.wamp.topic_manager import TopicManager
+from ratchet_py.wamp.users import AuthStore, CallableAuthStore, StaticAuthStore, User
 from ratchet_py.wamp.wamp_connection import WampConnection
 from ratchet_py.wamp.wamp_server import WampServer
 

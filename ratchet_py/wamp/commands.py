@@ -124,11 +124,12 @@ class Cancel(Struct, frozen=True):
 
     Attributes:
         id: The call's.
-        answer: Whether the client waits for an answer to the call even so.
+        mode: ``skip``: what is running goes on; ``kill``, ``killnowait``: it is to stop, and the
+            client does or does not wait until it has; None if the client has named none.
     """
 
     id: int
-    answer: bool
+    mode: str | None
 
 
 class Goodbye(Struct, frozen=True):

@@ -31,8 +31,9 @@ from ratchet_py.wamp.interfaces import NO_ANSWER, CodecInterface, WampServerInte
 from ratchet_py.wamp.measured import MeasuredV2Connection, MeasuredWampConnection
 from ratchet_py.wamp.names import NameMap, NamesInterface
 from ratchet_py.wamp.serializers import Cbor, Json, MsgPack
+from ratchet_py.wamp.subscription_numbers import SubscriptionNumbers
 from ratchet_py.wamp.v1 import WampV1
-from ratchet_py.wamp.v2 import SubscriptionNumbers, WampV2
+from ratchet_py.wamp.v2 import WampV2
 from ratchet_py.wamp.v2_connection import V2Connection
 from ratchet_py.wamp.v2_sessions import V2Sessions
 from ratchet_py.wamp.wamp_connection import Handlers, WampConnection
@@ -260,6 +261,7 @@ class ServerProtocol(MessageComponentInterface):
             if type(result) not in _VALUES:
                 pending = toDeferred(result)
                 if pending is not None:
+                    conn.answeringCall(id, pending)
                     pending.addCallback(self._answerLater, conn, id)
                     return pending.addErrback(self._failLater, conn, id)
                 if isinstance(result, ConnectionInterface):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
 
+from ratchet_py.errors import CallError
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.wamp import curie as curies
-from ratchet_py.wamp.v2 import PROTOCOL_VIOLATION, SUBSCRIBE, WampV2
+from ratchet_py.wamp.v2 import PROTOCOL_VIOLATION, WampV2
+from ratchet_py.wamp.v2_read import SUBSCRIBE
 from ratchet_py.wamp.wamp_connection import CANCELLED, Handlers, WampConnection
 
 if TYPE_CHECKING:
@@ -31,9 +35,16 @@ _REASONS = {
 }
 _NORMAL = "wamp.close.normal"
 
+CANCELED = "wamp.error.canceled"
+BY_THE_CALLER = "canceled by the caller"
+
 # Most clients hold nothing of that kind.
+_NO_CALLS: dict[Any, Deferred[Any]] = {}
 _NO_WAITING: dict[str, Waiting] = {}
 _NO_TOPICS: dict[int, str] = {}
+
+# How a callback ends that was stopped: a Deferred, and what waits for one of asyncio's.
+_CANCELLED = (CancelledError, asyncio.CancelledError)
 
 
 class Waiting:
@@ -77,6 +88,7 @@ class V2Connection(WampConnection):
         undecided: Subscriptions that have not been decided on, by topic.
         subscribedNumbers: The topics of its subscriptions, by number.
         maxHeld: How many bytes of events may wait for one decision.
+        runningCalls: What answers its calls, while that takes time, by the ids of the calls.
     """
 
     __slots__ = (
@@ -85,6 +97,7 @@ class V2Connection(WampConnection):
         "joinTimer",
         "maxHeld",
         "openChallenge",
+        "runningCalls",
         "stillOpening",
         "subscribedNumbers",
         "undecided",
@@ -99,6 +112,7 @@ class V2Connection(WampConnection):
     undecided: dict[str, Waiting]
     subscribedNumbers: dict[int, str]
     maxHeld: int
+    runningCalls: dict[Any, Deferred[Any]]
 
     def __init__(
         self,
@@ -117,6 +131,7 @@ class V2Connection(WampConnection):
         self.undecided = _NO_WAITING
         self.subscribedNumbers = _NO_TOPICS
         self.maxHeld = limits.sendBuffer
+        self.runningCalls = _NO_CALLS
 
     def event(self, topic: Topic | str, msg: Any) -> V2Connection:
         """Send this client alone an event of a topic; nothing, if it has not subscribed."""
@@ -229,6 +244,32 @@ class V2Connection(WampConnection):
             return False
         calls[key] = CANCELLED
         return True
+
+    def answeringCall(self, id: Any, pending: Deferred[Any]) -> None:
+        """Answering a call takes time, in which the client may cancel it."""
+        if self.runningCalls is _NO_CALLS:
+            self.runningCalls = {}
+        self.runningCalls[id] = pending
+        pending.addBoth(self._answered, id, pending)
+
+    def interruptCall(self, id: Any) -> bool:
+        """Stop what answers a call.
+
+        Returns:
+            Whether there was such a thing.
+        """
+        pending = self.runningCalls.pop(id, None)
+        if pending is None:
+            return False
+        pending.cancel()
+        return True
+
+    def _answered(self, result: Any, id: Any, pending: Deferred[Any]) -> Any:
+        if self.runningCalls.get(id) is pending:
+            del self.runningCalls[id]
+        elif isinstance(result, Failure) and result.check(*_CANCELLED) is not None:
+            raise CallError(CANCELED, BY_THE_CALLER)
+        return result
 
     def hasJoined(self, handlers: Handlers) -> None:
         """It is one of us: it may say all there is to say."""

@@ -14,7 +14,7 @@ from ratchet_py.dispatch import call, callClose, toDeferred
 from ratchet_py.errors import CallError, LocalError
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import Limits
-from ratchet_py.wamp.authentication import Accepted, Authenticator, Challenge, Refused
+from ratchet_py.wamp.authentication import Authenticator, Challenge, Refused
 from ratchet_py.wamp.commands import (
     Abort,
     Authenticate,
@@ -28,8 +28,10 @@ from ratchet_py.wamp.commands import (
 )
 from ratchet_py.wamp.interfaces import WampServerInterface
 from ratchet_py.wamp.topic import Publishing, publishing
-from ratchet_py.wamp.v2 import CALL, PUBLISH, UNSUBSCRIBE, WampV2
-from ratchet_py.wamp.v2_connection import V2Connection
+from ratchet_py.wamp.users import Accepted
+from ratchet_py.wamp.v2 import WampV2
+from ratchet_py.wamp.v2_connection import BY_THE_CALLER, CANCELED, V2Connection
+from ratchet_py.wamp.v2_read import CALL, PUBLISH, UNSUBSCRIBE
 from ratchet_py.wamp.wamp_connection import Handlers
 
 __all__ = ["V2Sessions"]
@@ -267,9 +269,14 @@ class V2Sessions:
         return pending.addCallbacks(lambda _: confirm(), _denyLater, errbackArgs=(conn.codec, deny))
 
     def _onCancel(self, conn: V2Connection, command: Cancel) -> None:
-        if conn.cancel(command.id) and command.answer:
-            uri = "wamp.error.canceled"
-            conn.sendBelow(conn.codec.refusal(CALL, command.id, uri, "canceled by the caller"))
+        if command.mode == "kill" and conn.interruptCall(command.id):
+            return  # how it ends is the answer
+        # AutobahnJS forgets a call that it cancels, and would close on hearing of it again; only
+        # with "kill" it waits. Who names no mode does not say that an answer is expected.
+        if conn.cancel(command.id) and command.mode is not None:
+            conn.sendBelow(conn.codec.refusal(CALL, command.id, CANCELED, BY_THE_CALLER))
+        if command.mode != "skip":
+            conn.interruptCall(command.id)
 
     def _onRefusal(self, conn: V2Connection, command: Refusal) -> None:
         if command.request is not None:

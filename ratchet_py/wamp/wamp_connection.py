@@ -13,8 +13,8 @@ from ratchet_py.connection import AbstractConnectionDecorator
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import DEFAULT_LIMITS
 from ratchet_py.wamp import curie as curies
-from ratchet_py.wamp.authentication import Accepted, User
 from ratchet_py.wamp.interfaces import CodecInterface
+from ratchet_py.wamp.users import Accepted, User
 
 if TYPE_CHECKING:
     from ratchet_py.wamp.rules import Rule
@@ -76,7 +76,7 @@ class WampSession:
         authid: Who the client is; None if it is anonymous, or nobody has asked.
         authrole: What it is; None until it is authenticated.
         authmethod: How it has proved that, likewise; see
-            :class:`~ratchet_py.wamp.authentication.Accepted`.
+            :class:`~ratchet_py.wamp.users.Accepted`.
         permissions: Rules for this user alone.
     """
 
@@ -258,6 +258,12 @@ class WampConnection(AbstractConnectionDecorator):
             return
         key = hash(id)
         calls[key] = calls.get(key, 0) + 1
+
+    def answeringCall(self, id: Any, pending: Deferred[Any]) -> None:
+        """For :class:`~ratchet_py.wamp.ServerProtocol`: answering a call takes time.
+
+        In version 1 nothing follows from that; a client of version 2 may cancel the call.
+        """
 
     def isUnanswered(self, id: Any) -> bool:
         """Whether a call still wants an answer, as far as we remember."""

@@ -14,14 +14,17 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
 
 from ratchet_py.dispatch import Gate
 from ratchet_py.errors import CallError, NotAuthorized
 from ratchet_py.interfaces import ConnectionInterface
-from ratchet_py.wamp.authentication import Accepted, Authenticator, Challenge, Refused, User
+from ratchet_py.limits import DEFAULT_LIMITS, Limits
+from ratchet_py.wamp.authentication import Authenticator, Challenge, Refused
 from ratchet_py.wamp.component import Component
 from ratchet_py.wamp.interfaces import WampServerInterface
 from ratchet_py.wamp.rules import permissions
+from ratchet_py.wamp.users import Accepted, User
 
 __all__ = ["AUTH", "AUTHREQ", "WampCra"]
 
@@ -39,36 +42,51 @@ class _Session:
 
     Attributes:
         gate: The way to the component's ``onOpen``; None if that has been called.
+        timer: Closes the connection unless the gate opens in time.
         challenge: What the client has to answer; an Accepted, if there is nothing to prove.
         pending: A step that has not finished.
     """
 
-    __slots__ = ("challenge", "gate", "pending")
+    __slots__ = ("challenge", "gate", "pending", "timer")
 
-    def __init__(self, gate: Gate | None) -> None:
+    def __init__(self, gate: Gate | None, timer: IDelayedCall | None = None) -> None:
         self.gate = gate
+        self.timer = timer
         self.challenge: Challenge | Accepted | None = None
         self.pending: Deferred[Any] | None = None
+
+    def stopTimer(self) -> None:
+        """It is in, or gone."""
+        if self.timer is not None and self.timer.active():
+            self.timer.cancel()
 
 
 class WampCra(Component):
     """Lets the component above know of a client of version 1 when the client is authenticated.
 
     Until then its ``onOpen`` is withheld, calls are answered with ``not-authorized``, and
-    subscriptions and publications are dropped. If the authenticator has a role for anonymous
-    sessions, a client has that one from the start; it may say later who it is.
+    subscriptions and publications are dropped; who takes too long is closed with 1008. If the
+    authenticator has a role for anonymous sessions, a client has that one from the start; it may
+    say later who it is.
 
     Who is authenticated when it opens, as clients of version 2 are, passes untouched.
 
     Args:
         component: The component above.
         authenticator: Decides who comes in.
+        limits: ``handshakeTimeout`` is what counts here.
     """
 
     component: WampServerInterface
 
-    def __init__(self, component: WampServerInterface, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        component: WampServerInterface,
+        authenticator: Authenticator,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         super().__init__(component)
+        self._timeout = limits.handshakeTimeout
         self._authenticator = authenticator
         # Those who have not said who they are; a client that is not in here may do everything.
         self._sessions: dict[ConnectionInterface, _Session] = {}
@@ -83,7 +101,8 @@ class WampCra(Component):
             return super().onOpen(conn)
         anonymous = self._authenticator.anonymous
         if anonymous is None:
-            self._sessions[conn] = _Session(Gate(self, conn))  # type: ignore[arg-type]
+            timer = conn.reactor.callLater(self._timeout, self._timedOut, conn)
+            self._sessions[conn] = _Session(Gate(self, conn), timer)  # type: ignore[arg-type]
             return None
         self._sessions[conn] = _Session(None)
         conn.WAMP.authenticated(Accepted(None, anonymous, "anonymous"))
@@ -123,12 +142,17 @@ class WampCra(Component):
         session = self._sessions.pop(conn, None)
         if session is None:
             return super().onClose(conn)
+        session.stopTimer()
         if session.pending is not None:
             session.pending.cancel()
         if session.gate is None:
             return super().onClose(conn)
         session.gate.close()
         return None
+
+    def _timedOut(self, conn: ConnectionInterface) -> None:
+        conn.serverTally.exceeded["handshakeTimeout"] += 1
+        conn.close(1008, "not authenticated in time")
 
     def _isOutside(self, conn: ConnectionInterface) -> bool:
         session = self._sessions.get(conn)
@@ -218,6 +242,7 @@ class WampCra(Component):
                 raise _refusal(outcome, "invalid-signature")
         else:
             outcome = challenge
+        session.stopTimer()
         conn.WAMP.authenticated(outcome)
         if session.gate is not None:
             # What the client sends before the answer is refused still, as onOpen has not finished.

@@ -63,7 +63,7 @@ class WampServer(ServerProtocol):
         self.authenticator = None if auth is None else Authenticator.of(auth)
         component: WampServerInterface = self.topicManager
         if self.authenticator is not None:
-            component = WampCra(component, self.authenticator)
+            component = WampCra(component, self.authenticator, limits)
         super().__init__(
             component,
             limits,

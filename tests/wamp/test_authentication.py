@@ -12,7 +12,8 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from ratchet_py.wamp import Authenticator, AuthStore, CallableAuthStore, StaticAuthStore, User
-from ratchet_py.wamp.authentication import Accepted, Challenge, Refused
+from ratchet_py.wamp.authentication import Challenge, Refused
+from ratchet_py.wamp.users import Accepted
 
 JOE = User("joe", "member", secret="geheim", extra={"email": "joe@example.com"})
 ANN = User.salted("ann", "her password", "admin", salt="pepper", iterations=100, keylen=16)

@@ -8,7 +8,7 @@ from twisted.logger import capturedLogs
 
 from ratchet_py.errors import CallError, NotAuthorized
 from ratchet_py.wamp import Authorizer, Rule, User, WampServer
-from ratchet_py.wamp.authentication import Accepted
+from ratchet_py.wamp.users import Accepted
 
 NOT_AUTHORIZED = "http://api.wamp.ws/error#not-authorized"
 

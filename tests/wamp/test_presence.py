@@ -6,7 +6,7 @@ from twisted.logger import capturedLogs
 
 from ratchet_py.errors import NotAuthorized
 from ratchet_py.wamp import Authorizer, Component, WampServer
-from ratchet_py.wamp.authentication import Accepted
+from ratchet_py.wamp.users import Accepted
 
 
 class Watching(Component):

@@ -23,7 +23,8 @@ from ratchet_py.wamp.commands import (
     Subscribe,
 )
 from ratchet_py.wamp.serializers import Cbor, Json, MsgPack
-from ratchet_py.wamp.v2 import SubscriptionNumbers, WampV2
+from ratchet_py.wamp.subscription_numbers import SubscriptionNumbers
+from ratchet_py.wamp.v2 import WampV2
 
 CODECS = [WampV2(serializer) for serializer in (Json(), MsgPack(), Cbor())]
 ENCODERS = {
@@ -100,10 +101,9 @@ COMMANDS = [
     ([48, 1, {}, "p", [[1], 2]], Call(1, "p", [[1], 2])),
     ([48, 1, {}, "p", [None]], Call(1, "p", [None])),
     ([48, 1, {}, ""], Refusal(48, 1, "wamp.error.invalid_uri", "a procedure has a name")),
-    ([49, 1, {}], Cancel(1, False)),
-    ([49, 1, {"mode": None}], Cancel(1, False)),
-    ([49, 1, {"mode": "kill"}], Cancel(1, True)),
-    ([49, 1, {"mode": "skip"}], Cancel(1, True)),
+    ([49, 1, {}], Cancel(1, None)),
+    ([49, 1, {"mode": None}], Cancel(1, None)),
+    *(([49, 1, {"mode": mode}], Cancel(1, mode)) for mode in ("kill", "killnowait", "skip")),
     (
         [64, 1, {}, "p"],
         Refusal(64, 1, "wamp.error.not_authorized", "clients cannot provide procedures here"),

@@ -1,12 +1,13 @@
 """Clients of version 2 and what they may say when, and what they are answered."""
 
+import asyncio
 import json
 import math
 
 import cbor2
 import msgspec
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from ratchet_py.errors import CallError, LocalError, NotAuthorized
@@ -783,25 +784,127 @@ def test_answers(serve, join, onCall, answer):
     assert join(serve(onCall=onCall)[0]).say(48, 7, {}, "p").heard() == [answer]
 
 
+CANCELED = [8, 48, 7, {}, "wamp.error.canceled", ["canceled by the caller"]]
+
+
+class Stoppable:
+    """An ``onCall`` that waits, and what it makes of being stopped."""
+
+    def __init__(self, then=None):
+        self.waiting = Deferred()
+        self.stopped = 0
+        self._then = then
+
+    async def __call__(self, *args):
+        try:
+            return await self.waiting
+        except CancelledError:
+            self.stopped += 1
+            if self._then is None:
+                raise
+            result = self._then()
+            return await result if isinstance(result, Deferred) else result
+
+
 @pytest.mark.parametrize(
     ("options", "answer"),
     [
         ({}, []),
-        ({"mode": "kill"}, [[8, 48, 7, {}, "wamp.error.canceled", ["canceled by the caller"]]]),
-        ({"mode": "skip"}, [[8, 48, 7, {}, "wamp.error.canceled", ["canceled by the caller"]]]),
+        ({"mode": None}, []),
+        ({"mode": "kill"}, [CANCELED]),
+        ({"mode": "killnowait"}, [CANCELED]),
     ],
 )
+def test_a_canceled_call_is_stopped(serve, join, options, answer):
+    onCall = Stoppable()
+    server, app = serve(onCall=onCall)
+    client = join(server).say(48, 7, {}, "p").say(49, 7, options)
+    assert client.heard() == answer
+    assert client.say(49, 7, options).heard() == []
+    assert onCall.stopped == 1
+    assert client.conn.runningCalls == {}
+    assert "onError" not in app.names()
+    assert client.say(48, 7, {}, "p").wire.closed is None  # the id can be used again
+    client.leave()
+
+
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_canceled_call_is_not_answered_again(serve, join, options, answer, fails):
+def test_a_call_that_is_skipped_goes_on(serve, join, fails):
     waiting = Deferred()
     server, app = serve(onCall=lambda *args: waiting)
-    client = join(server).say(48, 7, {}, "p").say(49, 7, options).say(49, 7, options)
-    assert client.heard() == answer
+    client = join(server).say(48, 7, {}, "p").say(49, 7, {"mode": "skip"})
+    assert client.heard() == [CANCELED]
     with capturedLogs() as events:
         waiting.errback(ValueError()) if fails else waiting.callback(1)
     assert client.heard() == []
     assert events == []
     assert ("onError" in app.names()) is fails
+
+
+@pytest.mark.parametrize(
+    ("mode", "heard"), [("kill", [[50, 7, {}, ["half"]]]), ("killnowait", [CANCELED])]
+)
+def test_what_is_stopped_may_come_to_a_result_even_so(serve, join, mode, heard):
+    server, app = serve(onCall=Stoppable(lambda: "half"))
+    assert join(server).say(48, 7, {}, "p").say(49, 7, {"mode": mode}).heard() == heard
+    assert "onError" not in app.names()
+
+
+def test_what_fails_while_it_is_stopped_is_reported(serve, join):
+    server, app = serve(onCall=Stoppable(failing))
+    client = join(server).say(48, 7, {}, "p").say(49, 7, {"mode": "kill"})
+    assert client.heard() == [[8, 48, 7, {}, *RUNTIME]]
+    assert isinstance(app.last("onError")[1], ValueError)
+
+
+def test_what_waits_for_asyncio_is_stopped_in_its_way(serve, join):
+    def cancelled():
+        raise asyncio.CancelledError
+
+    server, app = serve(onCall=Stoppable(cancelled))
+    client = join(server).say(48, 7, {}, "p").say(49, 7, {"mode": "kill"})
+    assert client.heard() == [CANCELED]
+    assert client.wire.closed is None
+    assert "onError" not in app.names()
+
+
+def test_what_is_stopped_may_take_its_time(serve, join):
+    late = Deferred()
+    server, _ = serve(onCall=Stoppable(lambda: late))
+    client = join(server).say(48, 7, {}, "p").say(49, 7, {"mode": "kill"})
+    assert client.heard() == []
+    # Who does not want to wait for that says so.
+    assert client.say(49, 7, {"mode": "kill"}).heard() == [CANCELED]
+    late.callback(1)
+    assert client.heard() == []
+
+
+def test_a_call_that_is_answered_by_hand_cannot_be_stopped(serve, join):
+    server, _ = serve()
+    client = join(server).say(48, 7, {}, "p").say(49, 7, {"mode": "kill"})
+    assert client.heard() == [CANCELED]
+    client.conn.callResult(7, 1)
+    assert client.heard() == []
+
+
+def test_a_call_of_another_client_is_not_stopped(serve, join):
+    onCall = Stoppable()
+    server, _ = serve(onCall=onCall)
+    one, other = join(server).say(48, 7, {}, "p"), join(server)
+    assert other.say(49, 7, {"mode": "kill"}).heard() == []
+    assert onCall.stopped == 0
+    onCall.waiting.callback(5)
+    assert one.heard() == [[50, 7, {}, [5]]]
+
+
+def test_a_call_that_stops_by_itself_has_failed(serve, join):
+    """Nobody has cancelled it: that is an error of the application's."""
+    onCall = Stoppable()
+    server, app = serve(onCall=onCall)
+    client = join(server).say(48, 7, {}, "p")
+    onCall.waiting.cancel()
+    assert client.heard() == [[8, 48, 7, {}, *RUNTIME]]
+    assert isinstance(app.last("onError")[1], CancelledError)
 
 
 @pytest.mark.parametrize("options", [{}, {"mode": "kill"}])

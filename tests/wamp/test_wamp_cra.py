@@ -97,6 +97,37 @@ def test_who_signs_is_in(secured, connect, name, secret, role, may):
     assert app.names()[4:] == ["onClose"]
 
 
+def test_who_does_not_say_who_it_is_is_closed(secured, connect):
+    server, app = secured()
+    client = connect(server)
+    clock = client.wire.reactor
+    tally = client.wire.serverTally.exceeded
+    before = tally["handshakeTimeout"]
+    call(client, AUTHREQ, "joe")
+    clock.advance(9)
+    assert client.wire.closed is None
+    clock.advance(2)
+    assert client.wire.closed == (1008, "not authenticated in time")
+    assert tally["handshakeTimeout"] == before + 1
+    client.leave()
+    assert app.told == []
+    assert clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("anonymous", [None, "guest"])
+def test_who_is_in_may_stay(secured, connect, anonymous):
+    client = connect(secured(anonymous=anonymous)[0])
+    if anonymous is None:
+        logIn(client, "joe", "geheim")
+    assert client.wire.reactor.getDelayedCalls() == []
+
+
+def test_who_leaves_leaves_no_timer(secured, connect):
+    client = connect(secured()[0])
+    client.leave()
+    assert client.wire.reactor.getDelayedCalls() == []
+
+
 def test_what_a_challenge_says(secured, connect):
     client = connect(secured()[0])
     said = json.loads(call(client, AUTHREQ, "ann", {"from": "a test"}))
@@ -133,8 +164,8 @@ def test_a_wrong_signature_is_answered_late_and_there_is_one_try(secured, connec
     assert error(client, AUTH, sign(challenge, "geheim")) == "no-authentication-requested"
     assert client.conn.WAMP.authrole is None
     assert app.told == []
-    assert clock.getDelayedCalls() == []
     assert logIn(client, "joe", "geheim")["rpc"] == []
+    assert clock.getDelayedCalls() == []
 
 
 def test_nothing_else_can_be_tried_meanwhile(secured, connect):
