@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from ratchet_py.errors import LocalError
 from ratchet_py.interfaces import MessageComponentInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.meter import Tally
@@ -140,9 +143,13 @@ class IoServer(Factory):
 
         Returns:
             A Deferred of the ports that have been opened. It fails, and none of them stays open,
-            if one cannot be.
+            if one cannot be: with ``CannotListenError``, or with
+            :class:`~ratchet_py.errors.LocalError` for an endpoint that there is not.
         """
-        attempts = [maybeDeferred(self._open, endpoint) for endpoint in endpoints]
+        attempts = [
+            maybeDeferred(self._open, endpoint).addErrback(_explain, endpoint)
+            for endpoint in endpoints
+        ]
         return DeferredList(attempts, consumeErrors=True).addCallback(self._opened)
 
     def measure(self) -> None:
@@ -270,3 +277,15 @@ class IoServer(Factory):
     def _stopListening(self) -> Deferred[Any]:
         ports, self.ports = self.ports, []
         return DeferredList([maybeDeferred(port.stopListening) for port in ports])
+
+
+def _explain(failure: Failure, endpoint: str) -> NoReturn:
+    """Say which endpoint it was: Twisted's words for one that is wrong are those of its parser."""
+    failure.trap(Exception)
+    exc = failure.value
+    if isinstance(exc, CannotListenError):
+        raise exc
+    reason: object = exc
+    if isinstance(exc, LookupError):
+        reason = "systemd has handed over no such socket; its .socket unit starts this service"
+    raise LocalError(f"cannot listen on {endpoint!r}: {reason}") from exc

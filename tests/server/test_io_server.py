@@ -8,6 +8,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
 
 from ratchet_py import AbstractConnectionDecorator, Component, Limits
+from ratchet_py.errors import LocalError
 from ratchet_py.server import EchoServer, IoServer
 from ratchet_py.testing import connect, connectRaw
 
@@ -127,7 +128,21 @@ async def test_of_several_endpoints_all_are_opened_or_none():
     await other.close()
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "why"),
+    [
+        ("nonsense:1", "Unknown endpoint type"),
+        ("tcp:nonsense", "invalid literal"),
+        ("tcp:0:nonsense=1", "nonsense"),
+        ("ssl:0:privateKey=nonsense.pem", "nonsense.pem"),
+        ("unix:/nonsense/nowhere", "/nonsense/nowhere"),
+        ("systemd:domain=INET:index=0", "systemd has handed over no such socket"),
+        ("systemd:domain=INET:name=nonsense", "systemd has handed over no such socket"),
+    ],
+)
 @pytest_twisted.ensureDeferred
-async def test_what_is_no_endpoint_is_a_failure():
-    with pytest.raises(ValueError, match="nonsense"):
-        await IoServer(EchoServer()).listen("nonsense:1")
+async def test_what_is_no_endpoint_is_a_failure_that_names_it(endpoint, why):
+    with pytest.raises(LocalError, match=why) as caught:
+        await IoServer(EchoServer()).listen(endpoint)
+    assert str(caught.value).startswith(f"cannot listen on {endpoint!r}: ")
+    assert "\n" not in str(caught.value)
