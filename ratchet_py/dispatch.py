@@ -120,6 +120,7 @@ def _failed(component: _HandlesErrors, conn: ConnectionInterface, failure: Failu
 def _report(
     component: _HandlesErrors, conn: ConnectionInterface, exc: Exception
 ) -> Deferred[None] | None:
+    conn.serverTally.fail(exc)
     try:
         result = component.onError(conn, exc)
     except Exception:
@@ -131,6 +132,7 @@ def _report(
 
 
 def _drop(component: _HandlesErrors, conn: ConnectionInterface, failure: Failure) -> None:
+    conn.serverTally.fail(failure.value)
     log.failure(
         "onError of {component} failed; connection {resourceId} is dropped",
         failure,

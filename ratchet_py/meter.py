@@ -32,19 +32,29 @@ class Tally:
         closed: WebSockets that are gone, by who closed (``client``, ``server``, or ``nobody`` where
             there was no close frame: lost, or dropped) and the close code.
         exceeded: How often each of the :class:`~ratchet_py.limits.Limits` was hit, by its name.
+        failures: How many callbacks have failed: those of ``onError``, and those it was told of.
         bytesIn: What was read; counted only if the server is measured.
         bytesOut: What was written, or is queued to be, likewise.
     """
 
-    __slots__ = ("bytesIn", "bytesOut", "closed", "connections", "exceeded", "refused")
+    __slots__ = ("bytesIn", "bytesOut", "closed", "connections", "exceeded", "failures", "refused")
 
     def __init__(self) -> None:
         self.connections = 0
         self.refused: Counter[int] = Counter()
         self.closed: Counter[tuple[str, str]] = Counter()
         self.exceeded: Counter[str] = Counter()
+        self.failures = 0
         self.bytesIn = 0
         self.bytesOut = 0
+
+    def fail(self, exc: BaseException) -> None:
+        """A callback has failed.
+
+        Args:
+            exc: What it has raised.
+        """
+        self.failures += 1
 
     def close(self, by: str, code: int) -> None:
         """A WebSocket is gone.

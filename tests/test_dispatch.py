@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
 from ratchet_py.dispatch import Gate, call, callClose, toDeferred
+from ratchet_py.meter import Tally
 
 
 class Boom(Exception):
@@ -19,6 +20,7 @@ class Conn:
     resourceId = 7
 
     def __init__(self):
+        self.serverTally = Tally()
         self.aborted = 0
         self.paused = 0
 

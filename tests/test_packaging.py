@@ -83,7 +83,8 @@ def test_the_wheel_holds_the_package_the_plugin_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
 
-    assert names == {*shipped(ROOT / "ratchet_py"), "twisted/plugins/ratchet_plugin.py"}
+    modules = {"pytest_ratchet.py", "twisted/plugins/ratchet_plugin.py"}
+    assert names == {*shipped(ROOT / "ratchet_py"), *modules}
 
 
 def test_the_source_distribution_can_be_tested_and_documented(built):
@@ -100,6 +101,11 @@ def test_twistd_and_twist_list_ratchet_and_say_what_it_takes(environment, bare):
     assert "ratchet" in run(environment / "twistd", "--help", **bare)
     assert "ratchet" in run(environment / "twist", "--help", **bare)
     assert "--listen" in run(environment / "twistd", "ratchet", "--help", **bare)
+
+
+def test_pytest_finds_the_fixture(environment, bare):
+    run(environment / "pip", "install", "--quiet", "pytest", **bare)
+    assert "ratchet" in run(environment / "pytest", "--fixtures", **bare)
 
 
 def test_the_installed_wheel_serves_the_demo_with_its_files(environment, bare, freePort):

@@ -90,7 +90,12 @@ def _ofServers(metrics: Metrics) -> Iterator[Any]:
     # Those that were never hit as well: an alert on an increase needs where it came from.
     for limit, count in hits.items():
         exceeded.add_metric([limit], count)
-    yield from (closed, refused, exceeded)
+    failed = CounterMetricFamily(
+        "ratchet_failed_callbacks",
+        "Callbacks that have failed.",
+        value=sum(tally.failures for tally in tallies),
+    )
+    yield from (closed, refused, exceeded, failed)
 
 
 def _ofApplications(applications: list[Application]) -> Iterator[Any]:

@@ -143,7 +143,7 @@ class Streams(MessageComponentInterface):
 
 def streaming(connect):
     streams = Streams()
-    client = connect(streams)
+    client = connect(streams, raiseErrors=False)
     for conn in client.server.connections:
         conn.transport = client
     return client, streams
@@ -180,7 +180,7 @@ def test_who_waits_for_a_client_that_goes_does_not_stop_the_reactor(how):
 
 def test_to_wait_for_a_raw_connection_that_is_closed():
     streams = Streams()
-    client = connectRaw(streams)
+    client = connectRaw(streams, raiseErrors=False)
     (conn,) = client.server.connections
     conn.transport = client
     client.sendBytes(b"go")

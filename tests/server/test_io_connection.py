@@ -52,9 +52,9 @@ def join(clock):
     """Connect a client to an application with these callbacks: (client, app)."""
     clients = []
 
-    def join(limits=Limits(), **callbacks):  # noqa: B008
+    def join(limits=Limits(), raiseErrors=True, **callbacks):  # noqa: B008
         app = App(**callbacks)
-        clients.append(connectRaw(app, clock, limits))
+        clients.append(connectRaw(app, clock, limits, raiseErrors=raiseErrors))
         return clients[-1], app
 
     yield join
@@ -289,7 +289,7 @@ def test_half_a_close_by_the_client_lets_the_rest_out(join):
 
 
 def test_what_a_layer_below_the_application_fails_with_reaches_its_own_on_error(join):
-    client, app = join(onMessage=lambda conn, msg: conn.send(object()))
+    client, app = join(raiseErrors=False, onMessage=lambda conn, msg: conn.send(object()))
     client.sendBytes(b"x")
     assert [type(error) for error in app.errors] == [TypeError]
     assert not client.isClosed

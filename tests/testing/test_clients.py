@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.task import Clock
 
-from ratchet_py import App, Limits, MessageComponentInterface
+from ratchet_py import Limits, MessageComponentInterface
 from ratchet_py.server import EchoServer
-from ratchet_py.testing import RawClient, WampClient, WebSocketClient, connect, connectRaw
+from ratchet_py.testing import WampClient, connect, connectRaw
 from ratchet_py.wamp import Component, Payload
 
 
@@ -39,32 +38,6 @@ class PubSub(Component):
         return super().onCall(conn, id, topic, params)
 
 
-def test_it_connects_to_an_application_an_app_or_a_server():
-    client = connect(EchoServer())
-    app = App(reactor=Clock())
-    app.route("/there", EchoServer)
-    for other in (connect(app, "/there"), connect(client.server), client.another()):
-        other.send("hello")
-        assert other.received == ["hello"]
-    assert connect(app, "/elsewhere").status == 404
-
-
-def test_an_app_gets_a_clock_unless_it_has_one():
-    own, given = Clock(), Clock()
-    app = App(reactor=own)
-    app.route("/", EchoServer)
-    assert connect(app).clock is own
-    assert connect(app, clock=given).clock is given
-    assert isinstance(connect(App()).clock, Clock)
-    assert connect(EchoServer(), clock=given).clock is given
-
-
-def test_the_kind_of_client_follows_the_application():
-    assert type(connect(EchoServer())) is WebSocketClient
-    assert type(connect(PubSub())) is WampClient
-    assert type(connectRaw(EchoServer())) is RawClient
-
-
 def test_the_handshake_can_be_seen_and_changed():
     client = connect(EchoServer(), headers={"X-Extra": "1"}, address="192.0.2.7")
     assert client.status == 101
@@ -85,6 +58,7 @@ def test_text_and_bytes_go_both_ways():
 def test_pings_and_closes_are_answered():
     app = Told()
     client = connect(app)
+    assert client.closed is None
     client.ping(b"x")
     assert client.pongs == [b"x"]
     app.conn.ping(b"y")
@@ -92,6 +66,7 @@ def test_pings_and_closes_are_answered():
     app.conn.close(4000, "bye")
     client.clock.advance(0)
     assert (client.closeCode, client.closeReason, client.isClosed) == (4000, "bye", True)
+    assert client.closed == (4000, "bye")
     assert app.events == ["onOpen", "onClose"]
 
 
@@ -103,6 +78,7 @@ def test_a_client_can_go_without_a_word():
     client.send("from the grave")
     assert client.isClosed
     assert client.closeCode is None
+    assert client.closed == (1006, "")
     assert app.events == ["onOpen", "onClose"]
 
 
