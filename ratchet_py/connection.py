@@ -42,7 +42,11 @@ class ConnectionRecord(ConnectionInterface):
         outermost: The wrapper of the highest layer that has wrapped this client yet, the one that
             knows how to say goodbye in the client's own protocol; None if none has.
         serverTally: Where its server counts what happens to its clients.
+        isBorrowed: Whether it was another server's before, for an earlier request, so that a later
+            one is not for us.
     """
+
+    isBorrowed: bool = False
 
     __slots__ = (
         "Session",

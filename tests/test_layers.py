@@ -51,6 +51,7 @@ FACADES = {
     "admin": {"app", "demo"},
     "tap": {"admin", "app", "demo"},
     "testing": {"app"},
+    "twisted_web": {"app"},
     "__init__": {"app"},
 }
 

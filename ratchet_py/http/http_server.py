@@ -221,7 +221,8 @@ class HttpServer(MessageComponentInterface):
                 exchange.held.append(rest)
             self._locate(conn, request, exchange.reused)
             exchange.request = conn.httpRequest = request
-            request.nextRequest = partial(self._nextRequest, conn, request)
+            if not conn.isBorrowed:
+                request.nextRequest = partial(self._nextRequest, conn, request)
             exchange.gate = Gate(self.component, conn)
             pending = exchange.gate.open(self._openComponent, exchange)
             if pending is not None:

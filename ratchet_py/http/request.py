@@ -167,7 +167,8 @@ class Request:
         nextRequest: While ``onOpen`` runs, a function for a component that answers and leaves the
             connection open: called later with the bytes received beyond this request, it gives the
             connection back to ``HttpServer`` for another request. The component gets its
-            ``onClose`` then. Not to be called after ``onClose``.
+            ``onClose`` then. Not to be called after ``onClose``. None if this is the connection's
+            last request.
         whenGone: For a component that lets its ``onOpen`` wait: a function that it sets, and that
             ``HttpServer`` calls if the client goes meanwhile; ``onClose`` follows only when
             ``onOpen`` has finished.

@@ -215,7 +215,8 @@ class _Transport:
 
     def getHost(self) -> IAddress:
         """Where the client thinks that it is (ITransport)."""
-        return _address(self._request.host, self._request.port or 80)
+        port = 443 if self._request.scheme == "https" else 80
+        return _address(self._request.host, self._request.port or port)
 
     def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
         """Remember whom to pause (IConsumer); the channel is always a push producer."""
@@ -292,10 +293,15 @@ class _Channel(HTTPChannel):
     def checkPersistence(self, request: WebRequest, version: bytes) -> bool:
         """Whether the connection stays open after this request (RFC 7230 section 6.3)."""
         tokens = self.request.headers.get("Connection", "").lower().split(",")
-        if version == b"HTTP/1.1" and "close" not in (token.strip() for token in tokens):
+        isLast = self._handBack is None or "close" in (token.strip() for token in tokens)
+        if version == b"HTTP/1.1" and not isLast:
             return True
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         return False
+
+    def isSecure(self) -> bool:
+        """Whether the request came over TLS, to us or to a proxy that is trusted."""
+        return self.request.scheme == "https"
 
     def allContentReceived(self) -> None:
         """The body is complete; what comes now is another request's."""

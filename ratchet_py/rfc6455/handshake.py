@@ -125,6 +125,9 @@ class ServerNegotiator:
             raise HttpError(426, "this is a WebSocket server", self._upgrade)
         if not _hasToken(headers.getAll("Connection"), "upgrade", _TOKEN):
             raise HttpError(400, "the Connection header field does not name Upgrade")
+        lengths = headers.getAll("Content-Length")
+        if headers.getAll("Transfer-Encoding") or lengths not in ([], ["0"]):
+            raise HttpError(400, "a WebSocket handshake has no body")
         keys = headers.getAll("Sec-WebSocket-Key")
         if len(keys) != 1 or _KEY.fullmatch(keys[0]) is None:
             raise HttpError(400, "there must be one Sec-WebSocket-Key of 16 bytes in base64")

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.logger import Logger
 from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -469,6 +470,22 @@ def writesDirectly(transport: ITransport) -> bool:
     """Whether a transport's socket may be written to past the transport's own buffer.
 
     By type, never by attribute: TLS and other wrappers hand out the socket below them, and the
-    bytes would leave in clear.
+    bytes would leave in clear. Nor may anything wait in that buffer, as can be after another
+    protocol has used the transport.
     """
-    return isinstance(transport, tcp.Connection) and not transport.TLS
+    return isinstance(transport, tcp.Connection) and not (
+        transport.TLS or transport.dataBuffer or transport._tempDataLen
+    )
+
+
+def isAdoptable(transport: Any) -> bool:
+    """Whether :func:`attach` can give a transport another protocol."""
+    return isinstance(transport, ProtocolWrapper) or hasattr(transport, "protocol")
+
+
+def attach(transport: Any, protocol: IProtocol) -> None:
+    """Have a transport that is connected bring what it reads to another protocol."""
+    if isinstance(transport, ProtocolWrapper):
+        transport.wrappedProtocol = protocol
+    else:
+        transport.protocol = protocol

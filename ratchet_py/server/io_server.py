@@ -32,6 +32,7 @@ from ratchet_py.server.io_connection import (
     IoConnection,
     MeasuredDirectIoConnection,
     MeasuredIoConnection,
+    attach,
 )
 from ratchet_py.server.refuser import Refuser, refusalOf
 from ratchet_py.server.shutdown import closeOnShutdown
@@ -221,6 +222,28 @@ class IoServer(Factory):
         if len(self.connections) >= (self._most or self.most):
             return self._refuse(addr)
         return self.connectionClass(self, next(_resourceIds), getattr(addr, "host", ""))
+
+    def adopt(self, transport: Any, data: bytes) -> None:
+        """Take over a connection that another protocol has begun, such as one of ``twisted.web``.
+
+        It is served, limited and closed like one that was accepted here, with one difference:
+        ``conn.isBorrowed`` is true, because a further HTTP request on it would be for another.
+
+        Args:
+            transport: The transport, of which nobody is the producer any more; see
+                :func:`~ratchet_py.server.io_connection.isAdoptable`.
+            data: What it has brought that is for us.
+        """
+        conn = self.buildProtocol(transport.getPeer())
+        if conn is None:
+            transport.abortConnection()
+            return
+        conn.isBorrowed = True
+        attach(transport, conn)
+        conn.makeConnection(transport)
+        # Who had it may have had enough of it.
+        transport.resumeProducing()
+        conn.dataReceived(data)
 
     def _refuse(self, addr: IAddress | None) -> IoConnection | None:
         self.tally.exceeded["connections"] += 1

@@ -17,6 +17,7 @@ from twisted.web.static import Data, File
 from ratchet_py.http import HttpServer, ResourceController, Route, RouteCollection, Router
 from ratchet_py.limits import Limits
 from ratchet_py.server import IoServer
+from ratchet_py.testing import connectRaw
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:twisted.web.static")
 
@@ -287,6 +288,21 @@ def test_an_encoded_slash_in_the_path_of_a_mount(conn, path, answer):
     (found,) = ask(serve(Route("/deep/site", root), Route("/d\u00e9", root)), conn, get(path))
 
     assert found == answer if answer else found[0] == 404
+
+
+@pytest.mark.parametrize("proto", ["http", "https"])
+def test_a_resource_knows_what_a_trusted_proxy_says(proto):
+    class Where(Resource):
+        isLeaf = True
+
+        def render_GET(self, request):
+            return repr((request.isSecure(), request.getHost().port)).encode()
+
+    server = HttpServer(serve(Route("/", Where())).component, trustedProxies=["127.0.0.1"])
+    client = connectRaw(server)
+    client.sendBytes(get("/", f"X-Forwarded-Proto: {proto}").replace(b":8080", b""))
+    expected = (True, 443) if proto == "https" else (False, 80)
+    assert answers(client.data) == [(200, repr(expected).encode())]
 
 
 def test_a_klein_app(conn):

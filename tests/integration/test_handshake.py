@@ -87,6 +87,7 @@ async def test_the_chosen_subprotocol_is_named(serve, offered, chosen):
         {"Origin": "http://LocalHost"},
         {"Origin": "https://localhost:9000"},
         {"Sec-WebSocket-Key": f" {KEY} "},
+        {"Content-Length": "0"},
     ],
     ids=str,
 )
@@ -121,6 +122,8 @@ REFUSED = {
     "another Upgrade": (request(Upgrade="h2c"), 426, UPGRADE),
     "no Connection": (request(Connection=None), 400),
     "Connection without Upgrade": (request(Connection="keep-alive"), 400),
+    "a body": (request(Content_Length="5") + b"hello", 400),
+    "a body in chunks": (request(Transfer_Encoding="chunked"), 400),
     "no key": (request(Sec_WebSocket_Key=None), 400),
     "two keys": (request(Sec_WebSocket_Key=[KEY, KEY]), 400),
     "key of 15 bytes": (request(Sec_WebSocket_Key="AAAAAAAAAAAAAAAAAAAA"), 400),
