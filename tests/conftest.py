@@ -42,30 +42,33 @@ def pytest_sessionfinish(session):
 
 
 @pytest.fixture
-def freePort():
+def freePort(freePorts):
     """A TCP port of 127.0.0.1 for a server that is another process."""
-    return _findPort()
+    return next(freePorts)
 
 
 @pytest.fixture
-def otherFreePort(freePort):
-    """Another one."""
-    port = freePort
-    while port == freePort:
-        port = _findPort()
-    return port
+def freePorts():
+    """As many as one likes, each another one.
+
+    Below those that a system gives to clients, and to who asks for any: nobody gets it meanwhile.
+    """
+    return _ports()
 
 
-def _findPort():
-    # Below those that a system gives to clients, and to who asks for any: nobody gets it meanwhile.
+def _ports():
+    given = set()
     while True:
         port = 20_000 + secrets.randbelow(10_000)
+        if port in given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        return port
+        given.add(port)
+        yield port
 
 
 @pytest.fixture(scope="session")

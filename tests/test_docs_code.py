@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 
 # What the documentation tells people to call and does not come with this project.
-PROGRAMS = {"curl", "npm", "python3", "redis-cli", "ssh", "systemctl", "telnet"}
+PROGRAMS = {"cp", "curl", "mkdir", "npm", "python3", "redis-cli", "ssh", "systemctl", "telnet"}
 
 
 class Block(NamedTuple):

@@ -79,13 +79,13 @@ class Server:
 
 
 @pytest.fixture
-def serve(tmp_path, freePort, otherFreePort):
+def serve(tmp_path, freePorts):
     """Serves an example on a free port: ``serve("name.py")``, or ``serve("name.py", "twistd")``."""
     servers = []
 
     def start(name, how="python"):
-        port = freePort
-        folder = tmp_path / "examples"
+        port, otherPort = next(freePorts), next(freePorts)
+        folder = tmp_path / f"examples{len(servers)}"
         shutil.copytree(ROOT / "examples", folder)
         if how == "twistd":
             twistd = "from twisted.scripts.twistd import run; run()"
@@ -95,12 +95,12 @@ def serve(tmp_path, freePort, otherFreePort):
         else:
             script = folder / name
             program = script.read_text(encoding="utf-8").replace("8080", str(port))
-            program = re.sub(r"\b(8843|9000)\b", str(otherFreePort), program)
+            program = re.sub(r"\b(8843|9000)\b", str(otherPort), program)
             program = re.sub(r'App\("localhost"\)', f'App("localhost", {port})', program)
             script.write_text(program, encoding="utf-8")
             command = [sys.executable, name]
         server = Server(command, port, folder)
-        server.otherPort = otherFreePort
+        server.otherPort = otherPort
         servers.append(server)
         server.untilServing()
         return server
