@@ -61,10 +61,14 @@ class Server:
             else:
                 return
 
+    def terminate(self):
+        """Ask it to end, as a service manager would."""
+        self._process.terminate()
+
     def stop(self):
         """End it as a service manager would, and return what it has said."""
         if self._process.returncode is None:
-            self._process.terminate()
+            self.terminate()
         try:
             self.output += self._process.communicate(timeout=PATIENCE)[0] or ""
         except subprocess.TimeoutExpired:
