@@ -1,10 +1,12 @@
 """Sphinx: ``tox -e docs`` builds this into docs/_build/html."""
 
+import ast
 import inspect
 import re
 import sys
 from pathlib import Path
 
+from sphinx.util.docutils import SphinxDirective
 from twisted.python.reflect import namedAny
 
 # The checkout, whatever is installed.
@@ -61,6 +63,29 @@ def internal(app, env, node, contnode):
     return contnode
 
 
+class ModuleMap(SphinxDirective):
+    """``.. module-map::`` shows every module by the first line of its docstring."""
+
+    def run(self):
+        """Sphinx asks for this."""
+        root = Path(ratchet_py.__file__).parent
+        lines = []
+        for path in [*sorted(root.glob("*.py")), *sorted(root.glob("*/__init__.py"))]:
+            lines.append(f"- {describe(path, root)}")
+            if path.parent != root:
+                rest = sorted(set(path.parent.glob("*.py")) - {path})
+                lines += ["", *(f"  - {describe(each, root)}" for each in rest), ""]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def describe(path, root):
+    """A module's name, and what it says of itself first."""
+    name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+    says = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).partition("\n")[0]
+    return f"``{'ratchet_py' if name == '__init__' else name}``: {says}"
+
+
 def setup(app):
     """Sphinx asks for this."""
+    app.add_directive("module-map", ModuleMap)
     app.connect("missing-reference", internal)

@@ -1,6 +1,7 @@
 """The chat of ``hello_world_chat.py`` for browsers: the same class, two layers more.
 
-Start it with ``python websocket_chat.py``, then type into the JavaScript consoles of two windows::
+Start it with ``python websocket_chat.py``, open http://localhost:8080/ in two windows, and type
+into their JavaScript consoles::
 
     const conn = new WebSocket("ws://localhost:8080");
     conn.onmessage = (event) => console.log(event.data);
