@@ -31,6 +31,7 @@ HEADINGS = [
     "Usage",
 ]
 
+TUTORIALS = sorted(path for path in (DOCS / "tutorials").glob("*.rst") if path.stem != "index")
 LAYERS = sorted(path for path in (DOCS / "layers").glob("*.rst") if path.stem != "index")
 
 
@@ -91,3 +92,42 @@ def test_every_example_is_shown_and_tested():
     for example in (ROOT / "examples").glob("*.py"):
         assert f"examples/{example.name}" in pages
         assert (ROOT / "tests" / "examples" / f"test_{example.name}").exists()
+
+
+def shown(page):
+    """The lines of each file that a page shows, by the file's path."""
+    text = page.read_text(encoding="utf-8")
+    lines = {}
+    for name, rest in re.findall(
+        r"^\.\. literalinclude:: (\S+)\n((?:   :.*\n)*)", text, re.MULTILINE
+    ):
+        options = dict(re.findall(r":([\w-]+): (.*)", rest))
+        path = (page.parent / name).resolve()
+        file = path.read_text(encoding="utf-8").splitlines()
+        start = first(file, options.get("start-at"), 0)
+        end = first(file, options.get("end-before"), len(file), start)
+        lines.setdefault(path, set()).update(range(start, end))
+    return lines
+
+
+def first(lines, part, otherwise, start=0):
+    """The number of the first line with a part in it."""
+    if part is None:
+        return otherwise
+    return next(number for number in range(start, len(lines)) if part in lines[number])
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_shows_the_whole_of_its_programs(page):
+    for path, numbers in shown(page).items():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        begin = ast.parse("\n".join(lines)).body[0].end_lineno if path.suffix == ".py" else 0
+        left = [lines[n] for n in range(begin, len(lines)) if n not in numbers and lines[n].strip()]
+
+        assert left == []
+
+
+def test_the_page_of_the_examples_has_all_of_them():
+    page = (DOCS / "examples.rst").read_text(encoding="utf-8")
+
+    assert [each.name for each in (ROOT / "examples").glob("*.py") if each.name not in page] == []
