@@ -27,6 +27,8 @@ from ratchet_py.server.console_log import showWarnings
 from ratchet_py.server.flash_policy import FlashPolicy
 from ratchet_py.server.io_server import BACKLOG, DRAIN_SECONDS, IoServer
 from ratchet_py.server.shutdown import closeOnShutdown
+from ratchet_py.session.interfaces import SessionHandlerInterface, SessionsInterface
+from ratchet_py.session.session_provider import SessionProvider
 from ratchet_py.wamp.authentication import AuthSource
 from ratchet_py.wamp.interfaces import WampServerInterface
 from ratchet_py.wamp.topic import Topic
@@ -140,6 +142,7 @@ class App:
         *,
         authenticate: Callable[[Request], object] | None = None,
         auth: AuthSource | None = None,
+        session: SessionHandlerInterface | SessionsInterface | None = None,
     ) -> Any:
         """Serve something at a path.
 
@@ -155,6 +158,8 @@ class App:
             authenticate: As the App's own, for this route alone.
             auth: For a ``WampServerInterface``: who may come in, as
                 :class:`~ratchet_py.wamp.WampServer` takes it.
+            session: The site's sessions, for ``conn.Session``; as
+                :class:`~ratchet_py.session.SessionProvider` takes it.
 
         Returns:
             What was built around the controller.
@@ -172,10 +177,14 @@ class App:
             raise TypeError(f"{type(controller).__name__} takes no authenticate")
         if auth is not None and not isinstance(controller, WampServerInterface):
             raise TypeError(f"{type(controller).__name__} takes no auth")
+        if session is not None and isResource:
+            raise TypeError(f"{type(controller).__name__} takes no session")
         if isResource:
             allowedOrigins = ["*"]
         else:
             decorated = self._decorate(path, controller, authenticate, auth)
+        if session is not None:
+            decorated = SessionProvider(decorated, session, limits=self.limits)
         origins = list(allowedOrigins) or [SAME_HOST if host is None else host]
         if "*" not in origins:
             decorated = OriginCheck(decorated, origins)
@@ -317,10 +326,11 @@ class App:
         auth: AuthSource | None,
     ) -> HttpServerInterface:
         if isinstance(controller, HttpServerInterface):
-            if isinstance(controller, WsServer):
-                self._add(path, controller)
-                if isinstance(controller.delegate, WampServer):
-                    self._wampServers[path] = controller.delegate
+            server = _wsServerOn(controller)
+            if server is not None:
+                self._add(path, server)
+                if isinstance(server.delegate, WampServer):
+                    self._wampServers[path] = server.delegate
             return controller
         if isinstance(controller, WampServerInterface):
             broker = None if self.broker is None else self.broker.scoped(path)
@@ -365,3 +375,10 @@ class App:
             self.server.ports.remove(port)
             port.stopListening()
         return failure
+
+
+def _wsServerOn(component: Any) -> WsServer | None:
+    """The ``WsServer`` that stands on a layer, or on one that stands there, if any does."""
+    while component is not None and not isinstance(component, WsServer):
+        component = getattr(component, "component", None)
+    return component

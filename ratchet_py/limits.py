@@ -35,6 +35,9 @@ class Limits:
         topicLength: Characters of a topic, a procedure or a prefix: close 1007.
         jsonDepth: How deep JSON may nest: close 1007.
         callsInFlight: Unanswered calls of one connection: reading pauses.
+        sessionTimeout: A ``SessionProvider`` looks for a client's session: 503.
+        sessionLookups: Look-ups of one ``SessionProvider`` at a time: who comes meanwhile waits,
+            within ``sessionTimeout``.
         connections: Clients of one server: 503. None for what the process's limit of descriptors
             allows, less 100.
     """
@@ -53,6 +56,8 @@ class Limits:
     topicLength: int = 1_024
     jsonDepth: int = 511
     callsInFlight: int = 1_000
+    sessionTimeout: float = 10.0
+    sessionLookups: int = 5
     connections: int | None = None
 
 

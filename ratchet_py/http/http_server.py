@@ -307,6 +307,9 @@ class HttpServer(MessageComponentInterface):
         call(component, component.onClose, conn)
         if self._exchanges.get(conn) is not exchange:
             return b""
+        # The next request may be another person's: proxies share their connections.
+        if hasattr(conn, "Session"):
+            del conn.Session
         data = exchange.again + b"".join(exchange.held)
         exchange.again = None
         exchange.held.clear()

@@ -172,6 +172,8 @@ class Request:
         whenGone: For a component that lets its ``onOpen`` wait: a function that it sets, and that
             ``HttpServer`` calls if the client goes meanwhile; ``onClose`` follows only when
             ``onOpen`` has finished.
+        session: The client's :class:`~ratchet_py.session.Session` on the site, also
+            ``conn.Session``; None without a ``SessionProvider``.
         user: What the ``authenticate`` hook of ``WsServer`` has returned; None without one.
     """
 
@@ -184,12 +186,14 @@ class Request:
         "nextRequest",
         "remoteAddress",
         "scriptName",
+        "session",
         "user",
         "whenGone",
     )
 
     nextRequest: Callable[[bytes], None] | None
     whenGone: Callable[[], object] | None
+    session: Any
     user: Any
 
     def __init__(self, head: bytes, remoteAddress: str = "") -> None:
@@ -209,6 +213,7 @@ class Request:
         self.scriptName = ""
         self.nextRequest = None
         self.whenGone = None
+        self.session = None
         self.user = None
 
     def arrived(self, remoteAddress: str, peerAddress: str, scheme: str) -> None:

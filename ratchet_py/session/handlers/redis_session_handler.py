@@ -1,0 +1,95 @@
+"""Sessions that PHP keeps in Redis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from ratchet_py.broker.redis_address import RedisAddress
+from ratchet_py.errors import LocalError
+from ratchet_py.session.interfaces import SessionHandlerInterface
+
+if TYPE_CHECKING:
+    from txredisapi import RedisFactory
+
+__all__ = ["RedisSessionHandler"]
+
+
+class RedisSessionHandler(SessionHandlerInterface):
+    r"""``session.save_handler = redis`` (PhpRedis); the extra ``ratchet_py[redis]``.
+
+    It connects when it is asked first, and again whenever it loses Redis. Sessions that have
+    expired are none of Redis's any more.
+
+    Args:
+        url: As for :class:`~ratchet_py.broker.RedisBroker`: ``redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]``,
+            ``rediss://`` with TLS, ``unix:///PATH``.
+        prefix: What a key has before the id: PhpRedis's own if not given, ``sf_s`` for Symfony's
+            ``RedisSessionHandler``; Laravel's is said in :doc:`/howto/sessions`.
+        timeout: Seconds until Redis counts as lost, when it does not answer or connect.
+
+    Raises:
+        LocalError: The URL is none, or the extra is missing.
+    """
+
+    def __init__(
+        self,
+        url: str = "redis://localhost",
+        prefix: str = "PHPREDIS_SESSION:",
+        timeout: float = 5.0,
+    ) -> None:
+        try:
+            import txredisapi
+        except ImportError:
+            raise LocalError(
+                "RedisSessionHandler needs txredisapi: pip install ratchet_py[redis]"
+            ) from None
+        self._library: Any = txredisapi
+        self._address = RedisAddress.parse(url)
+        self._prefix = prefix
+        self._timeout = timeout
+        self._factory: RedisFactory | None = None
+        self._isAway = False
+
+    def read(self, id: str) -> Deferred[bytes | None]:
+        """Ask Redis."""
+        from twisted.internet import reactor
+
+        # txredisapi gives up for ever when Redis has not let it in; an operator may mend that.
+        if self._factory is None or self._factory.stopped:
+            self._factory = self._connect(reactor)
+        if self._factory.size:
+            self._isAway = False
+        elif self._isAway:
+            # One has waited in vain already; the others need not.
+            raise ConnectionError(f"{self._address} is not there")
+        answer: Deferred[bytes | None] = self._factory.handler.get(self._prefix + id)
+        return answer.addTimeout(self._timeout, reactor, self._timedOut)
+
+    def close(self) -> Deferred[None]:
+        """Disconnect, until it is asked again."""
+        factory, self._factory = self._factory, None
+        closed: Deferred[None] = succeed(None) if factory is None else factory.disconnect()
+        return closed
+
+    def _timedOut(self, *_: object) -> None:
+        self._isAway = True
+        raise ConnectionError(f"{self._address} does not answer")
+
+    def _connect(self, reactor: Any) -> RedisFactory:
+        address = self._address
+        # charset and convertNumbers: a session is bytes, also one that looks like a number.
+        factory = self._library.RedisFactory(
+            str(address),
+            address.database or None,
+            1,
+            isLazy=True,
+            charset=None,
+            password=address.password,
+            replyTimeout=self._timeout,
+            convertNumbers=False,
+            username=address.username,
+        )
+        factory.startConnecting(address.endpoint(reactor, self._timeout))
+        return factory

@@ -1,0 +1,24 @@
+"""The library that knows how Django and Flask sign."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ratchet_py.errors import LocalError
+
+__all__ = ["itsdangerous"]
+
+
+def itsdangerous() -> Any:
+    """The module.
+
+    Raises:
+        LocalError: It is not installed.
+    """
+    try:
+        import itsdangerous
+    except ImportError:
+        raise LocalError(
+            "sessions of Django and Flask need itsdangerous: pip install ratchet_py[sessions]"
+        ) from None
+    return itsdangerous
