@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import os
 import re
 import time
 from collections.abc import Callable
@@ -59,8 +58,7 @@ class LaravelFileSessionHandler(SessionHandlerInterface):
         """Read a session's file in a thread."""
         if _ID.fullmatch(id) is None:
             return b""
-        path = os.path.join(self._folder, id)
-        return deferToThread(readSessionFile, path, self._owner, self._isFresh)
+        return deferToThread(readSessionFile, self._folder, id, self._owner, self._isFresh)
 
     def _isFresh(self, written: float) -> bool:
         return written >= self._now() - self._lifetime

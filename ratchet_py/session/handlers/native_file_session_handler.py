@@ -52,5 +52,5 @@ class NativeFileSessionHandler(SessionHandlerInterface):
         # Looked at again, whoever calls: no id may leave the folder.
         if _ID.fullmatch(id) is None or len(id) <= self._depth:
             return b""
-        path = os.path.join(self._folder, *id[: self._depth], f"sess_{id}")
-        return deferToThread(readSessionFile, path, self._owner)
+        name = os.path.join(*id[: self._depth], f"sess_{id}")
+        return deferToThread(readSessionFile, self._folder, name, self._owner)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
 
 from ratchet_py.broker.redis_address import RedisAddress
 from ratchet_py.errors import LocalError
@@ -50,7 +51,8 @@ class RedisSessionHandler(SessionHandlerInterface):
         self._prefix = prefix
         self._timeout = timeout
         self._factory: RedisFactory | None = None
-        self._isAway = False
+        # Why nobody needs to wait for it; None while there is hope.
+        self._fault: str | None = None
 
     def read(self, id: str) -> Deferred[bytes | None]:
         """Ask Redis."""
@@ -60,10 +62,10 @@ class RedisSessionHandler(SessionHandlerInterface):
         if self._factory is None or self._factory.stopped:
             self._factory = self._connect(reactor)
         if self._factory.size:
-            self._isAway = False
-        elif self._isAway:
+            self._fault = None
+        elif self._fault is not None:
             # One has waited in vain already; the others need not.
-            raise ConnectionError(f"{self._address} is not there")
+            raise ConnectionError(self._fault)
         answer: Deferred[bytes | None] = self._factory.handler.get(self._prefix + id)
         return answer.addTimeout(self._timeout, reactor, self._timedOut)
 
@@ -74,8 +76,11 @@ class RedisSessionHandler(SessionHandlerInterface):
         return closed
 
     def _timedOut(self, *_: object) -> None:
-        self._isAway = True
-        raise ConnectionError(f"{self._address} does not answer")
+        self._fault = self._fault or f"{self._address} does not answer"
+        raise ConnectionError(self._fault)
+
+    def _refused(self, failure: Failure) -> None:
+        self._fault = failure.getErrorMessage()
 
     def _connect(self, reactor: Any) -> RedisFactory:
         address = self._address
@@ -91,5 +96,6 @@ class RedisSessionHandler(SessionHandlerInterface):
             convertNumbers=False,
             username=address.username,
         )
+        factory.deferred.addErrback(self._refused)
         factory.startConnecting(address.endpoint(reactor, self._timeout))
         return factory

@@ -29,12 +29,13 @@ def ownerId(owner: str | int | None) -> int | None:
 
 
 def readSessionFile(
-    path: str, owner: int | None, isFresh: Callable[[float], bool] | None = None
+    folder: str, name: str, owner: int | None, isFresh: Callable[[float], bool] | None = None
 ) -> bytes:
     """Read a session's file; it blocks.
 
     Args:
-        path: Where it is.
+        folder: Where all of them are.
+        name: Where it is in there.
         owner: Whose files count beside our own and root's.
         isFresh: Tells by the time when it was written last whether it counts.
 
@@ -43,8 +44,9 @@ def readSessionFile(
 
     Raises:
         PermissionError: It may not be read, or is somebody else's.
-        OSError: It cannot be read.
+        OSError: It cannot be read, or there is no such folder.
     """
+    path = os.path.join(folder, name)
     # No symbolic link: in a directory that all may write to, anybody could lay one.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     # A pipe of that name would hold up who opens it.
@@ -52,8 +54,10 @@ def readSessionFile(
     try:
         descriptor = os.open(path, flags)
     except FileNotFoundError:
+        if not os.path.isdir(folder):
+            raise
         return b""
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise PermissionError(f"{path} is no file")
@@ -70,4 +74,7 @@ def readSessionFile(
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         if isFresh is not None and not isFresh(status.st_mtime):
             return b""
-        return file.read(MAX_SIZE + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_SIZE + 1)
+    finally:
+        os.close(descriptor)

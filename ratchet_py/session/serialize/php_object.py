@@ -13,8 +13,8 @@ class PhpObject(Mapping[Any, Any]):
 
     Nothing is instantiated and nothing runs. Private and protected properties go by their plain
     names, as in PHP's source; of two with one name that of its own class counts, not a private one
-    of a parent's. No encoder of JSON takes a record for a ``dict``, so an object's secrets do not leave by
-    accident. Two records are equal only if they are the same.
+    of a parent's. No encoder of JSON takes a record for a ``dict``, so an object's secrets do not
+    leave by accident. Two records are equal only if they are the same.
 
     Example:
         >>> from ratchet_py.session.serialize import unserialize

@@ -22,12 +22,10 @@ if ($kind === 'pdo') {
 ini_set('session.use_cookies', '0');
 ini_set('session.cache_limiter', '');
 $session = new Session(new NativeSessionStorage([], $handler));
-if (($argv[3] ?? '') === 'empty') {
-    $session->start();
-} else {
+$session->getFlashBag()->add('notice', 'hello');
+if (($argv[3] ?? '') !== 'guest') {
     $session->set('name', 'Ann');
     $session->set('cart', ['apple' => 2]);
-    $session->getFlashBag()->add('notice', 'hello');
 }
 $session->save();
 echo $session->getId();
