@@ -14,7 +14,9 @@ from twisted.web.static import Data
 from ratchet_py import App, Component, Limits, MessageComponentInterface
 from ratchet_py.broker import MemoryBroker
 from ratchet_py.http import HttpServer, OriginCheck
+from ratchet_py.metrics import Metrics
 from ratchet_py.server import EchoServer
+from ratchet_py.session import Session, SessionProvider, SessionsInterface
 from ratchet_py.testing import RawClient, WampClient, WebSocketClient, connect
 from ratchet_py.wamp import Component as WampComponent
 from ratchet_py.wamp import Topic, WampServer
@@ -89,6 +91,58 @@ def test_a_page_needs_no_origin(app):
     client.sendBytes(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert client.data.startswith(b"HTTP/1.1 200 ")
     client.disconnect()
+
+
+class Sessions(SessionsInterface):
+    name = "sid"
+
+    def find(self, cookie):
+        return Session({"name": cookie})
+
+
+class Greeter(EchoServer):
+    def onOpen(self, conn):
+        conn.send(conn.Session.get("name") or "stranger")
+
+
+@pytest.mark.parametrize("isByHand", [True, False])
+@pytest.mark.parametrize("origins", [[], ["*"]])
+def test_sessions(isByHand, origins, app):
+    if isByHand:
+        app.route("/", SessionProvider(WsServer(Greeter()), Sessions()), origins)
+    else:
+        app.route("/", Greeter, origins, session=Sessions())
+    assert WebSocketClient(app.server, headers={"Cookie": "sid=Ann"}).received == ["Ann"]
+    assert WebSocketClient(app.server).received == ["stranger"]
+    strange = WebSocketClient(app.server, headers={"Origin": "http://evil.example"})
+    assert strange.status == (101 if origins else 403)
+
+
+def test_the_session_is_there_for_authenticate():
+    app = App(reactor=Clock(), authenticate=lambda request: request.session.has("name"))
+    app.route("/", Greeter, session=Sessions())
+    assert status(app) == 403
+    assert status(app, Cookie="sid=Ann") == 101
+
+
+@pytest.mark.parametrize("wrap", [lambda ws: ws, lambda ws: OriginCheck(ws, ["*"])])
+def test_what_stands_on_a_session_provider_is_seen(wrap):
+    metrics = Metrics()
+    app = App(reactor=Clock(), metrics=metrics)
+    app.route("/wamp", SessionProvider(wrap(WsServer(WampServer(PubSub()))), Sessions()))
+    app.route("/other", PubSub, session=Sessions())
+    for path in ("/wamp", "/other"):
+        assert app.isWamp(path)
+        client = WampClient(app.server, path)
+        client.subscribe("news")
+        app.topic(path, "news").broadcast("it works")
+        assert client.received == [("news", "it works")]
+        assert metrics.applications[path].connections == 1
+
+
+def test_a_page_takes_no_session(app):
+    with pytest.raises(TypeError, match="takes no session"):
+        app.route("/", Data(b"page", "text/plain"), session=Sessions())
 
 
 @pytest.mark.parametrize("controller", [None, 1, object(), "app", lambda: EchoServer()])

@@ -32,7 +32,8 @@ LAYERS = {
     "http": set(),
     "rfc6455": set(),
     "websocket": {"http.interfaces", "http.request", "http.response", "rfc6455"},
-    "session": {"http.interfaces", "http.request"},
+    # Where a Redis is, is said as for the broker.
+    "session": {"http.interfaces", "http.request", "broker.redis_address"},
     # The memory broker is the default of who is given no other, as DEFAULT_LIMITS are.
     "wamp": {"websocket.interfaces", "broker.interfaces", "broker.memory"},
     # Its envelope is JSON as WAMP writes it.

@@ -34,6 +34,8 @@ def test_the_defaults():
             topicLength=1024,
             jsonDepth=511,
             callsInFlight=1000,
+            sessionTimeout=10,
+            sessionLookups=5,
             connections=None,
         )
         == DEFAULT_LIMITS

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from ratchet_py import App
 from ratchet_py.limits import Limits
+from ratchet_py.session import SessionsInterface
 from ratchet_py.testing import RawClient, WampClient, WebSocketClient
 from ratchet_py.wamp import Component
 
@@ -38,6 +39,15 @@ class Slow(Component):
     def onPublish(self, conn, topic, event, exclude, eligible):
         for _ in range(3):
             conn.event(topic, "x" * 100_000)
+
+
+class SlowSessions(SessionsInterface):
+    """Are never found."""
+
+    name = "sid"
+
+    def find(self, cookie):
+        return Deferred()
 
 
 def head(client):
@@ -96,6 +106,20 @@ def stubborn(client):
     client.clock.advance(6)
 
 
+def patient(client):
+    client(WebSocketClient, headers={"Cookie": "sid=1"})
+
+
+def impatient(client):
+    patient(client)
+    client.clock.advance(11)
+
+
+def queue(client):
+    patient(client)
+    patient(client)
+
+
 def one_too_many(client):
     client(RawClient)
     client(RawClient)
@@ -118,6 +142,8 @@ CASES = {
     "topicLength": ({"topicLength": 5}, wamp('[5,"abcdef"]')),
     "jsonDepth": ({"jsonDepth": 5}, wamp("[[[[[[[]]]]]]]")),
     "callsInFlight": ({"callsInFlight": 1}, wamp('[2,"1","x"]')),
+    "sessionTimeout": ({}, impatient),
+    "sessionLookups": ({"sessionLookups": 1}, queue),
 }
 
 
@@ -126,7 +152,7 @@ def test_a_limit_counts_once(limit, metrics, scrape):
     changes, offend = CASES[limit]
     clock = Clock()
     app = App("localhost", reactor=clock, limits=Limits(**changes), metrics=metrics)
-    app.route("/", Slow())
+    app.route("/", Slow(), session=SlowSessions())
 
     def client(kind, **options):
         return kind(app.server, **options)
