@@ -8,30 +8,6 @@ import os
 import sys
 import time
 
-from django.conf import settings
-
-path, key, zone = sys.argv[1:]
-# What Django does of itself with a module of settings.
-os.environ["TZ"] = "Pacific/Auckland"
-time.tzset()
-settings.configure(
-    SECRET_KEY=key,
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": path}},
-    INSTALLED_APPS=["django.contrib.sessions"],
-    USE_TZ=zone == "utc",
-    TIME_ZONE="Pacific/Auckland",
-)
-
-import django  # noqa: E402
-
-django.setup()
-
-from django.contrib.sessions.backends import db, signed_cookies  # noqa: E402
-from django.db import connection  # noqa: E402
-
-with connection.schema_editor() as editor:
-    editor.create_model(db.SessionStore.get_model_class())
-
 
 def fill(store, **more):
     store["name"] = "Änn"
@@ -41,16 +17,38 @@ def fill(store, **more):
     return store.session_key
 
 
-expiring = db.SessionStore()
-expiring.set_expiry(1000)
-print(
-    json.dumps(
-        {
-            "db": fill(db.SessionStore()),
-            "long": fill(db.SessionStore(), text="x" * 1000),
-            "expiring": fill(expiring),
-            "cookie": fill(signed_cookies.SessionStore()),
-            "long cookie": fill(signed_cookies.SessionStore(), text="x" * 1000),
-        }
+def main(path, key, zone):
+    # What Django does of itself with a module of settings.
+    os.environ["TZ"] = "Pacific/Auckland"
+    time.tzset()
+
+    import django
+    from django.conf import settings
+
+    settings.configure(
+        SECRET_KEY=key,
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": path}},
+        INSTALLED_APPS=["django.contrib.sessions"],
+        USE_TZ=zone == "utc",
+        TIME_ZONE="Pacific/Auckland",
     )
-)
+    django.setup()
+
+    from django.contrib.sessions.backends import db, signed_cookies
+    from django.db import connection
+
+    with connection.schema_editor() as editor:
+        editor.create_model(db.SessionStore.get_model_class())
+    expiring = db.SessionStore()
+    expiring.set_expiry(1000)
+    return {
+        "db": fill(db.SessionStore()),
+        "long": fill(db.SessionStore(), text="x" * 1000),
+        "expiring": fill(expiring),
+        "cookie": fill(signed_cookies.SessionStore()),
+        "long cookie": fill(signed_cookies.SessionStore(), text="x" * 1000),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))
