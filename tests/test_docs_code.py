@@ -20,6 +20,7 @@ import subprocess
 import sys
 import textwrap
 import types
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,6 +103,8 @@ def test_every_block_says_what_it_is():
 @pytest.mark.parametrize("page", ofPages("python"), ids=lambda page: page.stem)
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, monkeypatch):
     """In one namespace, with what the page does at a prompt; nothing is served or connected."""
+    with suppress(ImportError):
+        import txredisapi  # noqa: F401 - it keeps the reactor that there is when it is imported
     monkeypatch.setattr("twisted.internet.reactor", MemoryReactorClock(), raising=False)
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)

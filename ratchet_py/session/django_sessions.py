@@ -53,7 +53,8 @@ class DjangoSessions(SessionsInterface):
         now: The time, as ``time.time()`` has it.
 
     Raises:
-        LocalError: The name of the table is none, or the extra is missing.
+        LocalError: The name of the table is none.
+        ImportError: The extra is missing.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class DjangoCookieSessions(SessionsInterface):
         now: The time, as ``time.time()`` has it.
 
     Raises:
-        LocalError: The extra is missing.
+        ImportError: The extra is missing.
     """
 
     def __init__(

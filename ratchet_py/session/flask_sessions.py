@@ -35,7 +35,7 @@ class FlaskSessions(SessionsInterface):
         fallbacks: ``SECRET_KEY_FALLBACKS``.
 
     Raises:
-        LocalError: The extra is missing.
+        ImportError: The extra is missing.
     """
 
     def __init__(

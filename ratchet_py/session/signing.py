@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratchet_py.errors import LocalError
-
 __all__ = ["itsdangerous"]
 
 
@@ -13,12 +11,12 @@ def itsdangerous() -> Any:
     """The module.
 
     Raises:
-        LocalError: It is not installed.
+        ImportError: It is not installed.
     """
     try:
         import itsdangerous
     except ImportError:
-        raise LocalError(
-            "sessions of Django and Flask need itsdangerous: pip install ratchet_py[sessions]"
+        raise ImportError(
+            "sessions of Django and Flask need itsdangerous: pip install 'ratchet_py[sessions]'"
         ) from None
     return itsdangerous

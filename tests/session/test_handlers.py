@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import sys
 import types
 
 import pytest
@@ -14,6 +15,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from ratchet_py.errors import LocalError
 from ratchet_py.session import (
+    DjangoCookieSessions,
+    FlaskSessions,
     LaravelDatabaseSessionHandler,
     LaravelFileSessionHandler,
     MalformedSession,
@@ -326,3 +329,17 @@ async def test_redis_that_does_not_let_us_in_is_asked_again(redisServer, redisHa
 def test_a_url_that_is_none():
     with pytest.raises(LocalError, match="URL"):
         RedisSessionHandler("http://localhost")
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("txredisapi", RedisSessionHandler),
+        ("itsdangerous", lambda: FlaskSessions("key")),
+        ("itsdangerous", lambda: DjangoCookieSessions("key")),
+    ],
+)
+def test_a_missing_extra_is_named(name, make, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r"pip install 'ratchet_py\[(redis|sessions)\]'"):
+        make()

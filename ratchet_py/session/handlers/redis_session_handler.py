@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from ratchet_py.broker.redis_address import RedisAddress
-from ratchet_py.errors import LocalError
 from ratchet_py.session.interfaces import SessionHandlerInterface
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class RedisSessionHandler(SessionHandlerInterface):
         timeout: Seconds until Redis counts as lost, when it does not answer or connect.
 
     Raises:
-        LocalError: The URL is none, or the extra is missing.
+        LocalError: The URL is none.
+        ImportError: The extra is missing.
     """
 
     def __init__(
@@ -40,13 +41,11 @@ class RedisSessionHandler(SessionHandlerInterface):
         prefix: str = "PHPREDIS_SESSION:",
         timeout: float = 5.0,
     ) -> None:
-        try:
-            import txredisapi
-        except ImportError:
-            raise LocalError(
-                "RedisSessionHandler needs txredisapi: pip install ratchet_py[redis]"
-            ) from None
-        self._library: Any = txredisapi
+        # Looked for and not imported: it installs the reactor.
+        if find_spec("txredisapi") is None:
+            raise ImportError(
+                "RedisSessionHandler needs txredisapi: pip install 'ratchet_py[redis]'"
+            )
         self._address = RedisAddress.parse(url)
         self._prefix = prefix
         self._timeout = timeout
@@ -83,9 +82,11 @@ class RedisSessionHandler(SessionHandlerInterface):
         self._fault = failure.getErrorMessage()
 
     def _connect(self, reactor: Any) -> RedisFactory:
+        from txredisapi import RedisFactory
+
         address = self._address
         # charset and convertNumbers: a session is bytes, also one that looks like a number.
-        factory = self._library.RedisFactory(
+        factory = RedisFactory(
             str(address),
             address.database or None,
             1,
