@@ -182,7 +182,7 @@ class App:
         if isResource:
             allowedOrigins = ["*"]
         else:
-            decorated = self._decorate(path, controller, authenticate, auth)
+            decorated = self._decorate(path, host, controller, authenticate, auth)
         if session is not None:
             decorated = SessionProvider(decorated, session, limits=self.limits)
         origins = list(allowedOrigins) or [SAME_HOST if host is None else host]
@@ -204,6 +204,7 @@ class App:
             raise LocalError("this App has metrics already")
         self.metrics = metrics
         metrics.watch(self.server)
+        metrics.broker = getattr(self.broker, "tally", None)
         for path, server in self._wsServers:
             metrics.measure(server, path)
         if self.server.ports:
@@ -321,6 +322,7 @@ class App:
     def _decorate(
         self,
         path: str,
+        host: str | None,
         controller: Any,
         authenticate: Callable[[Request], object] | None,
         auth: AuthSource | None,
@@ -333,7 +335,9 @@ class App:
                     self._wampServers[path] = server.delegate
             return controller
         if isinstance(controller, WampServerInterface):
-            broker = None if self.broker is None else self.broker.scoped(path)
+            # Two routes may have one path, for different hosts.
+            scope = path if path not in self._wampServers else f"//{host}{path}"
+            broker = None if self.broker is None else self.broker.scoped(scope)
             controller = WampServer(controller, limits=self.limits, broker=broker, auth=auth)
         elif not isinstance(controller, (MessageComponentInterface, WsMessageComponentInterface)):
             raise TypeError(f"{type(controller).__name__} is nothing that a route can serve")

@@ -79,8 +79,9 @@ class Options(BaseOptions):
             "broker",
             None,
             None,
-            "Where the topics of several processes meet: redis://HOST, rediss://HOST or "
-            "unix:///PATH. [default: they stay in the process]",
+            "Where the topics of several processes meet: redis://HOST, rediss://HOST, "
+            "unix:///PATH or redis+sentinel://HOST,HOST/MASTER. [default: they stay in the "
+            "process]",
         ],
         [
             "admin",

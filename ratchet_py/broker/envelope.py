@@ -24,6 +24,7 @@ Example:
 from __future__ import annotations
 
 from base64 import b64decode
+from contextlib import suppress
 from typing import Any
 
 from ratchet_py.broker.interfaces import Publication
@@ -79,7 +80,7 @@ def decode(message: bytes) -> Publication:
         raise ValueError("not an object")
     # Only so can there be a null character in JSON.
     if rb"\u0000" in message:
-        members = _withBytes(members)
+        _restoreBytes(members)
     exclude = members.get("exclude", [])
     eligible = members.get("eligible", [])
     if type(exclude) is not list or type(eligible) is not list:
@@ -99,16 +100,17 @@ def _eventOf(members: dict[str, Any]) -> Any:
     return Payload(args, kwargs)
 
 
-def _withBytes(value: Any) -> Any:
-    kind = type(value)
-    if kind is str and value.startswith("\0"):
-        try:
-            return b64decode(value[1:], validate=True)
-        except ValueError:
-            # A client of version 1 may say such a thing and mean nothing by it.
-            return value
-    if kind is list:
-        return [_withBytes(each) for each in value]
-    if kind is dict:
-        return {key: _withBytes(each) for key, each in value.items()}
-    return value
+def _restoreBytes(members: dict[str, Any]) -> None:
+    # Not by recursion: what somebody publishes may be deeper than Python's stack.
+    left: list[Any] = [members]
+    while left:
+        outer = left.pop()
+        pairs = outer.items() if type(outer) is dict else enumerate(outer)
+        for key, inner in pairs:
+            kind = type(inner)
+            if kind is list or kind is dict:
+                left.append(inner)
+            elif kind is str and inner.startswith("\0"):
+                # A client of version 1 may say such a thing and mean nothing by it.
+                with suppress(ValueError):
+                    outer[key] = b64decode(inner[1:], validate=True)

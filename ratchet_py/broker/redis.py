@@ -50,10 +50,12 @@ class _Scope(BrokerInterface):
         """Say who gets what is published here, and what arrives from elsewhere.
 
         Raises:
-            LocalError: There is a receiver already: a broker serves one WampServer.
+            LocalError: There is a receiver already: a broker serves one WampServer; also if it is
+                another broker of the same scope in this process.
         """
-        if self._receiver is not None:
+        if self._channelPrefix in self._root.served:
             raise LocalError("this broker has a receiver: give each WampServer a broker of its own")
+        self._root.served.add(self._channelPrefix)
         self._receiver = receiver
         # It connects when the reactor runs, so that the first event need not wait.
         self._root.engine()
@@ -117,6 +119,8 @@ class _Scope(BrokerInterface):
             assert self._receiver is not None
             try:
                 self._receiver(topic, publication)
+            except LocalError as exc:
+                engine.malformed(channel, exc)
             except Exception:
                 log.failure("an event from another process could not be delivered")
 
@@ -147,8 +151,9 @@ class RedisBroker(_Scope):
 
     Args:
         url: Where Redis is: ``redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]``, ``rediss://``
-            for TLS, ``unix://[[USER]:PASSWORD@]/PATH``. See
-            :meth:`~ratchet_py.broker.redis_address.RedisAddress.parse` for options after a ``?``.
+            for TLS, ``unix://[[USER]:PASSWORD@]/PATH``, or who knows it:
+            ``redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT][,HOST[:PORT]...]/MASTER[/DATABASE]``.
+            See :meth:`~ratchet_py.broker.redis_address.RedisAddress.parse` for more.
         prefix: What all channels begin with: another one for each application in the same Redis.
             Without one, ``ratchet`` and the number of the database unless that is 0.
         reactor: Twisted's own if none is given.
@@ -162,10 +167,11 @@ class RedisBroker(_Scope):
 
     Attributes:
         prefix: What all channels begin with.
+        served: For the scopes: what the channels of those begin with that have a receiver.
 
     Raises:
         ImportError: The extra is not installed.
-        LocalError: The URL or the prefix cannot be used.
+        LocalError: The URL or the prefix cannot be used, or the file of the authorities.
     """
 
     def __init__(
@@ -181,11 +187,13 @@ class RedisBroker(_Scope):
         if find_spec("txredisapi") is None:
             raise ImportError("RedisBroker needs txredisapi: pip install 'ratchet_py[redis]'")
         self._address = RedisAddress.parse(url)
+        self._address.trusted()
         if prefix is None:
             prefix = f"ratchet{self._address.database or ''}"
         if not prefix or ":" in prefix:
             raise LocalError("the prefix of a broker is not empty and has no colon")
         self.prefix = prefix
+        self.served: set[bytes] = set()
         self._reactor = reactor
         self._buffer = buffer
         self._timeout = timeout

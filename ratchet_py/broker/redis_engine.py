@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 
 from ratchet_py.broker.envelope import signature
 from ratchet_py.broker.redis_address import RedisAddress
 from ratchet_py.broker.redis_link import Link, command
+from ratchet_py.broker.redis_sentinel import MasterEndpoint, watch
 
 __all__ = ["RedisEngine", "RedisTally"]
 
 log = Logger()
+
+# What Redis has not confirmed yet: its size, and who wants to know whom it has reached.
+_Sent: TypeAlias = tuple[int, Callable[[int | None], object] | None]
+
+# Among these: a question whether Redis is there.
+_ASKED: _Sent = (0, None)
 
 # How many channels one command names at most: Redis serves nobody else meanwhile.
 _CHANNELS = 1000
@@ -32,11 +41,18 @@ class RedisTally:
         lost: Publications that other processes have not got, or may not have got: Redis was away,
             or too far behind, or it was lost before it confirmed them, or refused them.
         received: Publications of others that have arrived.
-        malformed: Messages that have arrived and are no publications.
+        malformed: Messages that have arrived and are no publications, or such as the format of a
+            subscriber here has no words for.
         outages: How often Redis was lost.
+        isUp: Whether Redis is there and has all subscriptions.
+        waiting: Bytes of publications that Redis has not confirmed yet.
+        subscriptions: Topics that this process wants to hear of.
     """
 
-    __slots__ = ("lost", "malformed", "outages", "published", "received")
+    __slots__ = (
+        *("isUp", "lost", "malformed", "outages", "published"),
+        *("received", "subscriptions", "waiting"),
+    )
 
     def __init__(self) -> None:
         self.published = 0
@@ -44,6 +60,9 @@ class RedisTally:
         self.received = 0
         self.malformed = 0
         self.outages = 0
+        self.isUp = False
+        self.waiting = 0
+        self.subscriptions = 0
 
 
 class RedisEngine:
@@ -71,9 +90,8 @@ class RedisEngine:
         onLost: Callable[[BaseException], object],
         onBack: Callable[[], object],
     ) -> None:
-        self.node = secrets.token_hex(8)
         self.tally = RedisTally()
-        self._signature = signature(self.node)
+        self._name()
         self._address = address
         self._onLost = onLost
         self._onBack = onBack
@@ -85,8 +103,7 @@ class RedisEngine:
         # What goes out.
         self._buffer = buffer
         self._waiting: list[bytes] = []
-        self._unconfirmed: deque[tuple[int, Callable[[int | None], object] | None]] = deque()
-        self._bytes = 0
+        self._unconfirmed: deque[_Sent] = deque()
         self._isRefused = False
         # What comes in: who wants what, what Redis knows of it, and what it has to be told.
         self._wanted: dict[bytes, Callable[[bytes], object]] = {}
@@ -94,13 +111,22 @@ class RedisEngine:
         self._changed: dict[bytes, None] = {}
         self._unanswered = 0
         self._settling: list[Deferred[None]] = []
-        endpoint = address.endpoint(reactor, timeout)
+        endpoint: IStreamClientEndpoint
+        if address.sentinels:
+            endpoint = MasterEndpoint(address, reactor, timeout)
+        else:
+            endpoint = address.endpoint(reactor, timeout)
         self._out = Link(
-            address, endpoint, reactor, timeout, self._outIsUp, self._outIsDown, self._confirmed
+            *(address, endpoint, reactor, timeout),
+            *(self._outIsUp, self._outIsDown, self._confirmed),
+            lambda: self._unconfirmed.append(_ASKED),
         )
         self._in = Link(
-            address, endpoint, reactor, timeout, self._inIsUp, self._inIsDown, self._arrived
+            *(address, endpoint, reactor, timeout), *(self._inIsUp, self._inIsDown, self._arrived)
         )
+        self._links = [self._out, self._in]
+        if address.sentinels:
+            self._links += watch(address, reactor, timeout, self._moved)
         reactor.callWhenRunning(self._start)
 
     def publish(
@@ -119,12 +145,12 @@ class RedisEngine:
         """
         size = len(channel) + len(message)
         isKept = self._state in (_STARTING, _UP) or (self._state == _LOST and self._out.isUp)
-        if not isKept or self._bytes + size > self._buffer:
+        if not isKept or self.tally.waiting + size > self._buffer:
             self.tally.lost += 1
             if told is not None:
                 told(None)
             return
-        self._bytes += size
+        self.tally.waiting += size
         self._unconfirmed.append((size, told))
         publish = command(b"PUBLISH", channel, message)
         if self._out.isUp:
@@ -136,12 +162,14 @@ class RedisEngine:
     def subscribe(self, channel: bytes, deliver: Callable[[bytes], object]) -> None:
         """Have what others publish on a channel delivered."""
         self._wanted[channel] = deliver
+        self.tally.subscriptions = len(self._wanted)
         self._changed[channel] = None
         self._tell()
 
     def unsubscribe(self, channel: bytes) -> None:
         """Have no more of a channel delivered."""
         if self._wanted.pop(channel, None) is not None:
+            self.tally.subscriptions = len(self._wanted)
             self._changed[channel] = None
             self._tell()
 
@@ -165,55 +193,78 @@ class RedisEngine:
             A Deferred that fires when both connections are gone.
         """
         self._state = _CLOSED
+        self.tally.isUp = False
         if self._trigger is not None:
             self._reactor.removeSystemEventTrigger(self._trigger)
             self._trigger = None
         self._settle()
-        return gatherResults([self._out.stop().addCallback(self._forget), self._in.stop()])
+        stopped = [link.stop() for link in self._links]
+        stopped[0].addCallback(self._forget)
+        return gatherResults(stopped)
 
-    def malformed(self, channel: bytes, exc: ValueError) -> None:
-        """Somebody has published what is no publication."""
+    def malformed(self, channel: bytes, exc: Exception) -> None:
+        """Somebody has published what is no publication, or what some client cannot be told."""
         self.tally.malformed += 1
         if not self._isMisled:
             # Once: whoever does it may do it often.
             self._isMisled = True
             log.warn(
-                "what somebody publishes to Redis on {channel!r} is no publication: {exc}; this "
+                "what somebody publishes to Redis on {channel!r} cannot be delivered: {exc}; this "
                 "and what follows of the kind is dropped and counted",
                 channel=channel,
                 exc=exc,
             )
 
     def _start(self) -> None:
-        if self._state == _STARTING:
-            self._trigger = self._reactor.addSystemEventTrigger("before", "shutdown", self._ending)
-            self._out.start()
-            self._in.start()
+        if self._state != _STARTING:
+            return
+        if self._process != os.getpid():
+            # The program was loaded in a process that has forked since, perhaps more than once.
+            self._name()
+        self._trigger = self._reactor.addSystemEventTrigger("before", "shutdown", self._ending)
+        for link in self._links:
+            link.start()
+
+    def _name(self) -> None:
+        self._process = os.getpid()
+        self.node = secrets.token_hex(8)
+        self._signature = signature(self.node)
+
+    def _moved(self, server: str) -> None:
+        for link in (self._out, self._in):
+            link.move(server)
 
     def _ending(self) -> None:
         # The reactor will close the connections when the last client is gone: that is no loss.
         self._trigger = None
         self._isEnding = True
+        for link in self._links[2:]:
+            link.stop()
 
     def _outIsUp(self) -> None:
         self._isRefused = False
         self._out.write(b"".join(self._waiting))
         self._waiting.clear()
+        self._isAt(self._in, self._out.server)
         self._checkState()
 
     def _outIsDown(self, reason: BaseException) -> None:
-        self.tally.lost += len(self._unconfirmed)
+        self.tally.lost += sum(sent is not _ASKED for sent in self._unconfirmed)
         self._waiting.clear()
-        self._bytes = 0
+        self.tally.waiting = 0
         self._lost(reason)
         self._forget()
 
     def _confirmed(self, reply: Any) -> None:
+        if not self._unconfirmed:
+            self._out.drop(ConnectionError("Redis has answered what was not asked"))
+            return
+        sent = self._unconfirmed.popleft()
+        if sent is _ASKED:
+            return
+        size, told = sent
+        self.tally.waiting -= size
         isError = isinstance(reply, Exception)
-        if not isError and type(reply) is not int:
-            return  # the answer to a PING
-        size, told = self._unconfirmed.popleft()
-        self._bytes -= size
         if not isError:
             self.tally.published += 1
         else:
@@ -227,7 +278,7 @@ class RedisEngine:
                     reply=reply,
                 )
         if told is not None:
-            told(None if isError else reply)
+            told(reply if type(reply) is int else None)
         if self._settling and self._isSettled():
             self._settle()
 
@@ -241,6 +292,7 @@ class RedisEngine:
     def _inIsUp(self) -> None:
         self._changed = dict.fromkeys(self._wanted)
         self._tell()
+        self._isAt(self._out, self._in.server)
         self._checkState()
 
     def _inIsDown(self, reason: BaseException) -> None:
@@ -270,7 +322,7 @@ class RedisEngine:
         self._unanswered = len(more) + len(less)
 
     def _arrived(self, reply: Any) -> None:
-        if type(reply) is not list:
+        if type(reply) is not list or not reply:
             if isinstance(reply, Exception):
                 self._in.drop(reply)
             return
@@ -287,9 +339,16 @@ class RedisEngine:
                 self._tell()
                 self._checkState()
 
+    def _isAt(self, other: Link, server: str) -> None:
+        # Who publishes to one master and listens to another hears nobody. As long as sentinels
+        # disagree, this comes round with growing pauses.
+        if other.isUp and other.server != server:
+            other.drop(ConnectionError(f"the master is {server} now"))
+
     def _checkState(self) -> None:
         if self._out.isUp and self._in.isUp and not self._unanswered:
             before, self._state = self._state, _UP
+            self.tally.isUp = True
             if before == _LOST:
                 log.info("Redis at {address} is back", address=self._address)
                 _callHook(self._onBack)
@@ -300,6 +359,7 @@ class RedisEngine:
         if self._state not in (_STARTING, _UP) or self._isEnding:
             return
         self._state = _LOST
+        self.tally.isUp = False
         self.tally.outages += 1
         log.error(
             "Redis at {address} is lost ({reason}): what is published stays in this process until "

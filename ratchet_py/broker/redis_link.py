@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
-from txredisapi import RedisProtocol, ResponseError
+from txredisapi import InvalidData, RedisProtocol, ResponseError
 
 from ratchet_py.broker.redis_address import RedisAddress
 
@@ -37,8 +37,9 @@ def command(*words: bytes) -> bytes:
 class Link:
     """One connection to Redis, made anew whenever it is lost.
 
-    It is up when Redis has let us in and has answered a PING. From then on every reply goes to
-    ``onReply``: the library's own bookkeeping, two Deferreds for each command, is passed by.
+    It is up when Redis has let us in and has answered a PING, and if sentinels have named it says
+    that it is a master. From then on every reply goes to ``onReply``, those to further PINGs
+    included: the library's own bookkeeping, two Deferreds for each command, is passed by.
 
     Args:
         address: How to get in.
@@ -49,6 +50,7 @@ class Link:
         onUp: Called when the link is up.
         onDown: Called with the reason when it is not any more, and when it could not be.
         onReply: Called with each reply.
+        onAsk: Called when a PING has been written whose answer will be such a reply.
 
     Attributes:
         isUp: Whether it is.
@@ -63,9 +65,11 @@ class Link:
         onUp: Callable[[], None],
         onDown: Callable[[BaseException], None],
         onReply: Callable[[Any], None],
+        onAsk: Callable[[], object] = lambda: None,
     ) -> None:
         self.isUp = False
         self.onReply = onReply
+        self._onAsk = onAsk
         self._address = address
         self._endpoint = endpoint
         self._reactor = reactor
@@ -81,6 +85,11 @@ class Link:
         # The next attempt, or the next look whether Redis is there.
         self._later: IDelayedCall | None = None
         self._stopped: Deferred[None] | None = None
+
+    @property
+    def server(self) -> str:
+        """Where it is connected to, if sentinels have said where that is; else empty."""
+        return "" if self._protocol is None else self._protocol.server
 
     def start(self) -> None:
         """Connect."""
@@ -119,6 +128,22 @@ class Link:
         if self._protocol is not None:
             self.blame(reason)
             self._protocol.abort()
+
+    def move(self, server: str) -> None:
+        """Be connected to this one of several servers, and try it soon, however long it was away.
+
+        Args:
+            server: As in :attr:`server`.
+        """
+        if self._stopped is not None or (self._protocol is not None and self.server == server):
+            return
+        self._attempts = 0
+        if self._protocol is not None:
+            self.drop(ConnectionError(f"the master is {server} now"))
+        elif self._connecting is not None:
+            self._connecting.cancel()
+        elif self._later is not None:
+            self._later.reset(_jittered(_INITIAL_DELAY))
 
     def blame(self, reason: BaseException) -> None:
         """For the protocol: why the connection will be lost; the first reason counts."""
@@ -169,8 +194,7 @@ class Link:
             return
         self._attempts = attempts + 1
         delay = min(_MAX_DELAY, _INITIAL_DELAY * 2 ** min(attempts, _MAX_DOUBLINGS))
-        # Many nodes lose the same Redis at the same time, and are not to come back at the same.
-        self._later = self._reactor.callLater(delay * random.uniform(0.5, 1), self.start)
+        self._later = self._reactor.callLater(_jittered(delay), self.start)
         self._onDown(reason)
 
     def _beat(self) -> None:
@@ -190,6 +214,7 @@ class Link:
         self._heard = False
         if self.isUp:
             self.write(_PING)
+            self._onAsk()
         self._later = self._reactor.callLater(self._timeout, self._beat)
 
     def _cancel(self) -> None:
@@ -198,13 +223,22 @@ class Link:
             later.cancel()
 
 
+def _jittered(delay: float) -> float:
+    # Many nodes lose the same Redis at the same time, and are not to come back at the same.
+    return delay * random.uniform(0.5, 1)
+
+
 def _reasonOf(failure: Failure) -> BaseException:
     assert failure.value is not None
     return failure.value
 
 
 class _Protocol(RedisProtocol):  # type: ignore[misc]  # it has no types
-    """One connection; txredisapi's, until it is up."""
+    """One connection; txredisapi's, until it is up.
+
+    Attributes:
+        server: Which of several servers this is; whoever has chosen it writes it here.
+    """
 
     # What txredisapi asks of its factory: it reports there that it was not let in.
     isLazy = False
@@ -218,7 +252,9 @@ class _Protocol(RedisProtocol):  # type: ignore[misc]  # it has no types
             dbid=address.database or None,
         )
         self.factory = self
+        self.server = ""
         self._link: Link = link
+        self._mustBeMaster = bool(address.sentinels)
         self._isUp = False
 
     def connectionMade(self) -> None:
@@ -232,7 +268,10 @@ class _Protocol(RedisProtocol):  # type: ignore[misc]  # it has no types
 
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:
         self._link.heard()
-        super().dataReceived(data, unpause)
+        try:
+            super().dataReceived(data, unpause)
+        except InvalidData as exc:
+            self._link.drop(ConnectionError(f"what answers is no Redis: {exc}"))
 
     def replyReceived(self, reply: Any) -> None:
         if self._isUp:
@@ -258,7 +297,20 @@ class _Protocol(RedisProtocol):  # type: ignore[misc]  # it has no types
 
     def _isIn(self, _: object) -> None:
         # Only now a wrong or missing password shows, or that Redis is still loading its data.
-        self.ping().addCallbacks(self._answered, self._refused)
+        answered = self.ping().addCallback(self._checkPong)
+        if self._mustBeMaster:
+            answered.addCallback(lambda _: self.role()).addCallback(self._checkRole)
+        answered.addCallbacks(self._answered, self._refused)
+
+    def _checkPong(self, reply: Any) -> None:
+        # Without Redis's own parser it is text.
+        if reply not in (b"PONG", "PONG"):
+            raise ConnectionError(f"what answers is no Redis: {str(reply)[:40]}")
+
+    def _checkRole(self, role: list[Any]) -> None:
+        # What is published to a replica, the others do not hear.
+        if role[0] not in (b"master", "master"):
+            raise ConnectionError(f"{self.server} is no master (yet)")
 
     def _answered(self, _: object) -> None:
         self._isUp = True

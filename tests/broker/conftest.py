@@ -4,6 +4,9 @@ import pytest
 
 from ratchet_py.broker import MemoryBroker
 from tests.broker.redis_server import OverRedis, RedisServer
+from tests.integration.conftest import logged
+
+__all__ = ["logged"]
 
 
 class InMemory:

@@ -19,23 +19,30 @@ class RedisServer:
         url: Where it is.
     """
 
-    def __init__(self, port, folder, *options):
+    def __init__(self, port, folder, *options, password=""):
         self.port = port
         self.url = f"redis://127.0.0.1:{port}"
         self._folder = folder
         self._options = options
+        self._password = password
         self._process = None
+
+    def arguments(self):
+        """What the program is started with."""
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self._options]
+        if self._password:
+            options += ["--requirepass", self._password, "--masterauth", self._password]
+        return [*options, "--dir", str(self._folder)]
 
     def start(self):
         """Start it, and wait until it serves."""
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self._options]
         self._process = subprocess.Popen(
-            [command(), *options, "--dir", str(self._folder)], stdout=subprocess.PIPE, text=True
+            [command(), *self.arguments()], stdout=subprocess.PIPE, text=True
         )
         said = []
         for line in self._process.stdout:
             said.append(line)
-            if "Ready to accept" in line or "ready to accept" in line:
+            if "eady to accept" in line or "Sentinel ID is" in line:
                 return
         pytest.fail("redis-server does not start: " + "".join(said))
 
@@ -53,14 +60,18 @@ class RedisServer:
 
     def ask(self, *words):
         """Give it a command and return the first bytes of its reply."""
-        data = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in map(_encoded, words))
         with socket.create_connection(("127.0.0.1", self.port)) as client:
-            client.sendall(b"*%d\r\n%b" % (len(words), data))
+            if self._password:
+                client.sendall(_command("AUTH", self._password))
+                client.recv(100)
+            client.sendall(_command(*words))
             return client.recv(65536)
 
 
-def _encoded(word):
-    return word if isinstance(word, bytes) else word.encode()
+def _command(*words):
+    words = [word if isinstance(word, bytes) else word.encode() for word in words]
+    data = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+    return b"*%d\r\n%b" % (len(words), data)
 
 
 def command():

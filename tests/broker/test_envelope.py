@@ -104,3 +104,12 @@ def test_text_that_looks_like_bytes_stays_what_it_is():
 def test_what_json_cannot_say_is_refused(event):
     with pytest.raises(LocalError):
         encode(Publication(event), "n")
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_bytes_may_lie_as_deep_as_anything(opening, closing):
+    message = '{"event":' + opening * 511 + r'"\u0000AA=="' + closing * 511 + "}"
+    event = decode(message.encode()).event
+    for _ in range(511):
+        event = event[0] if isinstance(event, list) else event["a"]
+    assert event == b"\0"

@@ -11,13 +11,12 @@ import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 
 from ratchet_py.broker import Publication, Reach, RedisBroker
 from ratchet_py.errors import LocalError
 from ratchet_py.wamp import Payload
 from tests.broker.redis_server import OverRedis, RedisServer
-from tests.integration.wire import patient
+from tests.integration.wire import PATIENCE, patient
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -64,24 +63,20 @@ def engine(redisServer):
     pytest_twisted.blockon(Deferred.fromCoroutine(engine.close()))
 
 
-@pytest.fixture
-def logged():
-    """What is logged from warnings upwards."""
-    lines = []
-
-    def observe(event):
-        if event.get("log_level", LogLevel.debug) >= LogLevel.warn:
-            lines.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
-
-
-async def turn():
+async def turn(seconds=0):
     from twisted.internet import reactor
 
-    await deferLater(reactor, 0)
+    await deferLater(reactor, seconds)
+
+
+async def until(isSo, during=turn):
+    """Wait for what nobody announces."""
+    from twisted.internet import reactor
+
+    deadline = reactor.seconds() + PATIENCE
+    while not isSo():
+        assert reactor.seconds() < deadline, "waited too long"
+        await during()
 
 
 @ensureDeferred
@@ -196,7 +191,7 @@ async def test_what_is_no_publication_is_dropped_and_counted(engine, redisServer
     assert node.events == ["good"]
     assert node.broker.tally.malformed == 6
     assert len(logged) == 1
-    assert "is no publication" in logged[0]
+    assert "cannot be delivered" in logged[0]
 
 
 @ensureDeferred
@@ -218,6 +213,23 @@ async def test_a_receiver_that_fails_takes_nothing_else_with_it(
     await engine.settle()
     assert received == [0, 1]
     assert len(loggedFailures.flush(RuntimeError)) == 2
+
+
+@ensureDeferred
+async def test_what_a_client_cannot_be_told_is_counted_too(engine, redisServer, logged):
+    broker = engine.connect()
+
+    def receive(topic, publication):
+        raise LocalError("has no form in msgpack")
+
+    broker.setReceiver(receive)
+    broker.subscribe("news")
+    await engine.settle()
+    for _ in range(3):
+        redisServer.ask("PUBLISH", "ratchet::news", f'{{"event":{2**70}}}')
+    await engine.settle()
+    assert broker.tally.malformed == 3
+    assert len(logged) == 1
 
 
 @ensureDeferred
@@ -467,8 +479,8 @@ async def test_who_may_not_subscribe_is_told(engine, redisServer, logged):
 async def test_the_rights_that_the_documentation_gives_are_enough(engine, redisServer):
     page = (ROOT / "docs" / "howto" / "scale.rst").read_text(encoding="utf-8")
     rights = dict(re.findall(r"ACL SETUSER (\w+) (.*)", page))
-    for user, rules in rights.items():
-        assert redisServer.ask("ACL", "SETUSER", user, *rules.split()) == b"+OK\r\n"
+    for user in "pusher", "ratchet":
+        assert redisServer.ask("ACL", "SETUSER", user, *rights[user].split()) == b"+OK\r\n"
     url = redisServer.url.replace("//", "//ratchet:secret@") + "?db=1"
     here, there = [Node(engine, "news", url=url, prefix="ratchet") for _ in range(2)]
     await engine.settle()
@@ -556,6 +568,37 @@ def test_serves_one_receiver():
     with pytest.raises(LocalError, match="a broker of its own"):
         broker.setReceiver(print)
     broker.unsubscribe("never subscribed to")
+    broker.scoped("/a").setReceiver(print)
+    with pytest.raises(LocalError, match="a broker of its own"):
+        broker.scoped("/a").setReceiver(print)
+
+
+@ensureDeferred
+async def test_each_process_that_has_forked_has_a_name_of_its_own(engine, monkeypatch):
+    from twisted.internet import reactor
+
+    started = []
+
+    class Later:
+        """The reactor, which begins to run only in the child."""
+
+        def __getattr__(self, name):
+            return getattr(reactor, name)
+
+        def callWhenRunning(self, call):
+            started.append(call)
+
+    nodes = [Node(engine, "news", reactor=Later()) for _ in range(2)]
+    before = [node.broker.engine().node for node in nodes]
+    monkeypatch.setattr("os.getpid", lambda: 0)
+    for call in started:
+        call()
+    after = [node.broker.engine().node for node in nodes]
+    assert len({*before, *after}) == 4
+    await engine.settle()
+    nodes[0].publish("news", "rain")
+    await engine.settle()
+    assert [node.events for node in nodes] == [["rain"], ["rain"]]
 
 
 @pytest.mark.parametrize("prefix", ["", "a:b"])

@@ -103,6 +103,23 @@ async def test_a_broadcast_reaches_the_subscribers_of_both(cluster):
 
 
 @ensureDeferred
+async def test_routes_of_one_path_for_two_hosts_are_apart(engine, serve):
+    served = await serve({}, broker=engine.connect())
+    # The one that was added first is asked first, and is for one host alone.
+    clients = []
+    for host in ("a.example.com", "b.example.com"):
+        served.app.route("/", PubSub(), ["*"], httpHost=host)
+        clients.append(await served.open("/", Host=host, Sec_WebSocket_Protocol="wamp"))
+    for client in clients:
+        await client.heard()
+        client.say(5, "news")
+    for number, client in enumerate(clients):
+        client.say(7, "news", number)
+        assert await client.heard() == [8, "news", number]
+    await engine.settle()
+
+
+@ensureDeferred
 async def test_exclude_and_eligible_hold_on_every_node(cluster):
     here, there, third = [await cluster.subscriber(number, "news") for number in (0, 1, 1)]
     here.say(7, "news", "not for there", [there.id])
