@@ -84,6 +84,7 @@ class Live(Component):
         ]
         tallies = [server.tally for server in metrics.servers]
         health = metrics.health()
+        broker = metrics.broker
         now = self._reactor.seconds()
         busiest = nlargest(
             self.TOPICS,
@@ -137,6 +138,16 @@ class Live(Component):
                 for tally in tallies
                 for limit, count in tally.exceeded.most_common()
             ],
+            "broker": broker
+            and {
+                "isUp": broker.isUp,
+                "published": broker.published,
+                "received": broker.received,
+                "lost": broker.lost,
+                "outages": broker.outages,
+                "malformed": broker.malformed,
+                "waiting bytes": broker.waiting,
+            },
         }
 
     def _totals(self) -> tuple[float, int, int, int, int]:

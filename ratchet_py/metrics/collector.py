@@ -17,7 +17,7 @@ from ratchet_py.limits import Limits
 from ratchet_py.meter import Timing
 
 if TYPE_CHECKING:
-    from ratchet_py.metrics.metrics import Application, Metrics
+    from ratchet_py.metrics.metrics import Application, BrokerTally, Metrics
 
 __all__ = ["collect"]
 
@@ -26,6 +26,8 @@ def collect(metrics: Metrics) -> Iterator[Any]:
     """The families of the moment."""
     yield from _ofServers(metrics)
     yield from _ofApplications(list(metrics.applications.values()))
+    if metrics.broker is not None:
+        yield from _ofBroker(metrics.broker)
     lag = metrics.lag
     yield GaugeMetricFamily(
         "ratchet_reactor_lag_seconds", "How late the reactor's last turn was.", lag.last
@@ -37,6 +39,43 @@ def collect(metrics: Metrics) -> Iterator[Any]:
     )
     yield GaugeMetricFamily(
         "ratchet_draining", "1 while no new clients should be sent here.", int(metrics.isDraining)
+    )
+
+
+def _ofBroker(tally: BrokerTally) -> Iterator[Any]:
+    yield GaugeMetricFamily(
+        "ratchet_broker_up",
+        "1 while the broker's engine is there and has all subscriptions.",
+        int(tally.isUp),
+    )
+    yield CounterMetricFamily(
+        "ratchet_broker_outages", "How often the engine was lost.", tally.outages
+    )
+    yield CounterMetricFamily(
+        "ratchet_broker_published", "Events that the engine has confirmed.", tally.published
+    )
+    yield CounterMetricFamily(
+        "ratchet_broker_lost",
+        "Events that other processes have not got, or may not have got.",
+        tally.lost,
+    )
+    yield CounterMetricFamily(
+        "ratchet_broker_received", "Events of other processes that have arrived.", tally.received
+    )
+    yield CounterMetricFamily(
+        "ratchet_broker_malformed",
+        "Messages of others that could not be delivered.",
+        tally.malformed,
+    )
+    yield GaugeMetricFamily(
+        "ratchet_broker_waiting_bytes",
+        "Bytes of events that the engine has not confirmed yet.",
+        tally.waiting,
+    )
+    yield GaugeMetricFamily(
+        "ratchet_broker_subscriptions",
+        "Topics that this process wants to hear of from others.",
+        tally.subscriptions,
     )
 
 

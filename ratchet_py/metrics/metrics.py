@@ -13,7 +13,14 @@ from ratchet_py.meter import Meter, Slowest, Tally
 from ratchet_py.metrics.collector import collect
 from ratchet_py.metrics.reactor_lag import ReactorLag
 
-__all__ = ["Application", "Health", "MeasuredApplication", "MeasuredServer", "Metrics"]
+__all__ = [
+    "Application",
+    "BrokerTally",
+    "Health",
+    "MeasuredApplication",
+    "MeasuredServer",
+    "Metrics",
+]
 
 
 class MeasuredServer(Protocol):
@@ -42,6 +49,19 @@ class MeasuredApplication(Protocol):
 
     def measure(self, meter: Meter) -> None:
         """Count and time."""
+
+
+class BrokerTally(Protocol):
+    """What is needed of a ``RedisTally``."""
+
+    isUp: bool
+    lost: int
+    malformed: int
+    outages: int
+    published: int
+    received: int
+    subscriptions: int
+    waiting: int
 
 
 class Health(NamedTuple):
@@ -129,6 +149,7 @@ class Metrics:
         lag: How late the reactor is.
         servers: What is measured, of the sockets.
         applications: What is measured, by path.
+        broker: What the broker counts, if it goes beyond this process.
     """
 
     STUCK = 1.0
@@ -145,6 +166,7 @@ class Metrics:
         self._isDrained = False
         self.servers: list[MeasuredServer] = []
         self.applications: dict[str, Application] = {}
+        self.broker: BrokerTally | None = None
         self._clock = clock
         if registry is None:
             registry = CollectorRegistry()

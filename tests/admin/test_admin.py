@@ -257,6 +257,7 @@ async def test_what_the_page_is_told(serve, administer):
     assert (more["path"], more["received"]) == ("/more", 2)
     assert now["refused"] == [{"status": 404, "count": 1}]
     assert (now["closed"], now["exceeded"]) == ([], [])
+    assert now["broker"] is None
     # And again each second; the history has come by as many.
     later = (await operatorsPage.heard())[2]
     assert later["time"] > now["time"]

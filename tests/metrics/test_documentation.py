@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ratchet_py import App
+from ratchet_py.broker.redis_engine import RedisTally
 from ratchet_py.wamp import Component
 
 HOWTO = Path(__file__).parent.parent.parent / "docs" / "howto"
@@ -17,6 +18,7 @@ HOWTO = Path(__file__).parent.parent.parent / "docs" / "howto"
 @pytest.fixture
 def families(metrics):
     App("localhost", metrics=metrics).route("/", Component())
+    metrics.broker = RedisTally()
     return {
         family.name + "_total" * (family.type == "counter"): family for family in metrics.collect()
     }

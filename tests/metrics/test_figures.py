@@ -9,6 +9,9 @@ import pytest_twisted
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred
 
+from ratchet_py import App
+from ratchet_py.broker import MemoryBroker
+from ratchet_py.broker.redis_engine import RedisTally
 from ratchet_py.errors import CallError
 from ratchet_py.interfaces import MessageComponentInterface
 from ratchet_py.limits import Limits
@@ -426,6 +429,24 @@ async def test_the_reactors_lag(measured, scrape, metrics):
     closed = served.app.close()
     assert scrape()["ratchet_draining"] == 1
     await closed
+
+
+def test_what_the_broker_counts(metrics, scrape):
+    class Broker(MemoryBroker):
+        tally = RedisTally()
+
+    assert "ratchet_broker_up" not in scrape().families
+    App("localhost", broker=Broker(), metrics=metrics)
+    Broker.tally.isUp = True
+    for number, name in enumerate(sorted(set(RedisTally.__slots__) - {"isUp"}), 2):
+        setattr(Broker.tally, name, number)
+    read = scrape()
+    assert read["ratchet_broker_up"] == 1
+    figures = (
+        *("lost_total", "malformed_total", "outages_total", "published_total"),
+        *("received_total", "subscriptions", "waiting_bytes"),
+    )
+    assert [read[f"ratchet_broker_{each}"] for each in figures] == list(range(2, 9))
 
 
 def test_the_process_counts_too():

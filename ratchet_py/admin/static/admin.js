@@ -297,6 +297,12 @@ function show(now) {
     $("exceeded"),
     now.exceeded.map(({ limit, count: times }) => [limit, times]),
   );
+  const { broker } = now;
+  $("broker-part").hidden = !broker;
+  if (broker) {
+    $("broker-state").textContent = broker.isUp ? "connected" : "the broker is lost";
+    chips($("broker"), Object.entries(broker).filter(([what, times]) => what !== "isUp" && times));
+  }
 
   isDraining = now.isDraining;
   $("drain").textContent = isDraining ? "Resume" : "Drain";
