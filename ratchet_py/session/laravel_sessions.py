@@ -82,14 +82,11 @@ class LaravelSessions(SessionsInterface):
         id = found[len(tag) :]
         if not hmac.compare_digest(found[: len(tag)].encode(), tag.encode()):
             return None
-        return None if _ID.fullmatch(id) is None else self._read(id)
-
-    def _read(self, id: str) -> Deferred[Session | None]:
-        return readFrom(self._handler, id).addCallback(self._session, id)
-
-    def _session(self, raw: bytes, id: str) -> Session | None:
-        if not raw:
+        if _ID.fullmatch(id) is None:
             return None
+        return readFrom(self._handler, id, self._session)
+
+    def _session(self, raw: bytes, id: str) -> Session:
         # Laravel's cache, which keeps the sessions in Redis, serializes what it is given, too.
         raw = _unwrapped(raw)
         if self._isEncrypted:

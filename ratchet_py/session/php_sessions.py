@@ -87,11 +87,9 @@ class PhpSessions(SessionsInterface):
         id = unquote(cookie)
         if _ID.fullmatch(id) is None:
             return None
-        return readFrom(self._handler, id).addCallback(self._session, id)
+        return readFrom(self._handler, id, self._session)
 
-    def _session(self, raw: bytes, id: str) -> Session | None:
-        if not raw:
-            return None
+    def _session(self, raw: bytes, id: str) -> Session:
         data = attributes = self._serializer.unserialize(raw)
         # Symfony leaves out a bag that is empty.
         if "_sf2_attributes" in data or "_sf2_meta" in data:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.threads import deferToThread
 
 from ratchet_py.dispatch import toDeferred
 from ratchet_py.session.interfaces import SessionHandlerInterface
@@ -13,8 +14,13 @@ from ratchet_py.session.serialize.interfaces import MalformedSession
 
 __all__ = ["MAX_SIZE", "asked", "readFrom"]
 
+_T = TypeVar("_T")
+
 MAX_SIZE = 1024 * 1024
 """Bytes that a session may have; a larger one is not read."""
+
+# To decode a megabyte takes a quarter of a second.
+_LONG = 64 * 1024
 
 
 def asked(function: Callable[[str], object], argument: str) -> Deferred[Any]:
@@ -28,22 +34,27 @@ def asked(function: Callable[[str], object], argument: str) -> Deferred[Any]:
     return maybeDeferred(call)
 
 
-def readFrom(handler: SessionHandlerInterface, id: str) -> Deferred[bytes]:
-    """Read a session's data.
+def readFrom(
+    handler: SessionHandlerInterface, id: str, decode: Callable[[bytes, str], _T]
+) -> Deferred[_T | None]:
+    """Read and decode a session's data.
 
     Args:
         handler: Where it is kept.
         id: A sound id.
+        decode: Called with the data and the id; for much of it, in a thread.
 
     Returns:
-        The data, none if there is no such session. It fails with ``MalformedSession`` if that is
-        more than a megabyte.
+        What that makes of it; None if there is no such session. It fails with ``MalformedSession``
+        if there is more than a megabyte.
     """
-    return asked(handler.read, id).addCallback(_bytes)
+    return asked(handler.read, id).addCallback(_decoded, id, decode)
 
 
-def _bytes(data: Any) -> bytes:
+def _decoded(data: Any, id: str, decode: Callable[[bytes, str], _T]) -> Any:
     raw = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else bytes(data or b"")
     if len(raw) > MAX_SIZE:
         raise MalformedSession(f"more than {MAX_SIZE} bytes")
-    return raw
+    if not raw:
+        return None
+    return decode(raw, id) if len(raw) < _LONG else deferToThread(decode, raw, id)

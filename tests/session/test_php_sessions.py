@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -146,6 +147,22 @@ async def test_a_store_may_answer_as_it_likes(answer):
 
     session = await find(PhpSessions(Store()), ID)
     assert session.get("name") in ("Ann", "Änn")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_long_is_decoded_in_a_thread():
+    threads = []
+
+    class Format(PhpHandler):
+        def unserialize(self, raw):
+            threads.append(threading.get_ident())
+            return super().unserialize(raw)
+
+    store = Dict(**{ID: b'name|s:3:"Ann";', ID[::-1]: b"a|i:1;" * 20_000})
+    sessions = PhpSessions(store, serializer=Format())
+    assert (await find(sessions, ID)).get("name") == "Ann"
+    assert (await find(sessions, ID[::-1])).get("a") == 1
+    assert [thread == threading.get_ident() for thread in threads] == [True, False]
 
 
 @pytest.mark.parametrize("raw", [b"nonsense", b"a|i:1;b|", b"x" * (MAX_SIZE + 1)])

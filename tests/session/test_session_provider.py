@@ -29,7 +29,8 @@ from ratchet_py.session import (
     SessionsInterface,
 )
 from ratchet_py.session.serialize import PhpBinaryHandler, PhpHandler
-from ratchet_py.testing import RawClient, WebSocketClient
+from ratchet_py.testing import RawClient, Wamp2Client, WampClient, WebSocketClient
+from ratchet_py.wamp import Component, WampServer
 from ratchet_py.websocket import WsServer
 
 
@@ -157,6 +158,17 @@ def test_authenticate_sees_it(serve, chat):
     assert client(server, "sid=Joe").status == 403
     assert client(server, None).status == 403
     assert client(server).connection.httpRequest.session.get("name") == "Ann"
+
+
+def test_a_wamp_application_has_it(serve):
+    class Names(Component):
+        def onCall(self, conn, id, topic, params):
+            return conn.Session.get("name")
+
+    server = serve(Sessions(), WsServer(WampServer(Names())))
+    for kind in (WampClient, Wamp2Client):
+        ann = kind(server, headers={"Cookie": "sid=Ann"})
+        assert ann.results[ann.call("name")] in ("Ann", ["Ann"])
 
 
 def test_sessions_of_several_sites(chat):
