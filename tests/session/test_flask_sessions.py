@@ -62,7 +62,7 @@ def test_keys(site):
     cookie = site(name="Ann")
     assert FlaskSessions("new", fallbacks=["newer", KEY]).find(cookie).get("name") == "Ann"
     assert FlaskSessions("other").find(cookie) is None
-    assert FlaskSessions(KEY).find(cookie[:-1] + ("a" if cookie[-1] != "a" else "b")) is None
+    assert FlaskSessions(KEY).find("x" + cookie[1:]) is None
 
 
 def test_they_expire(site):
