@@ -12,6 +12,7 @@ import dis
 import doctest
 import importlib.util
 import inspect
+import json
 import os
 import re
 import shlex
@@ -201,6 +202,23 @@ def test_the_php_is_php(tmp_path):
     for file in files:
         checked = subprocess.run([php, "-l", file], capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stdout
+
+
+def test_the_javascript_is_javascript():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node here")
+    code = [block.text for block in BLOCKS if block.language == "javascript"]
+    check = """
+        const { readFileSync } = require("node:fs");
+        const { Script } = require("node:vm");
+        for (const code of JSON.parse(readFileSync(0))) new Script(`async () => {${code}}`);
+    """
+
+    checked = subprocess.run(
+        [node, "-e", check], input=json.dumps(code), capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_every_page_can_be_reached():
