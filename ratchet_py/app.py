@@ -2,7 +2,7 @@ r"""The facade: a server in three lines, as in ``Ratchet\App``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
-from ratchet_py.broker.interfaces import BrokerInterface
+from ratchet_py.broker.interfaces import BrokerInterface, Reach
 from ratchet_py.errors import LocalError
 from ratchet_py.http.http_server import HttpServer
 from ratchet_py.http.interfaces import HttpServerInterface
@@ -225,13 +225,62 @@ class App:
         Raises:
             LookupError: No WAMP application is routed at the path.
         """
-        if not self.isWamp(path):
-            raise LookupError(f"no WAMP application at {path!r}")
-        return self._wampServers[path].topic(name)
+        return self.wampServer(path).topic(name)
+
+    def push(
+        self,
+        topic: str,
+        event: Any,
+        exclude: Sequence[str] = (),
+        eligible: Sequence[str] = (),
+        path: str | None = None,
+    ) -> Deferred[Reach]:
+        """Send an event that comes from outside, and say how many processes were told.
+
+        Unlike a broadcast it is shown to the application's ``onPush`` first; see
+        :meth:`WampServer.push <ratchet_py.wamp.WampServer.push>`. To have other programs push over
+        HTTP there are :class:`~ratchet_py.push.PushServer` and
+        :class:`~ratchet_py.push.PushResource`.
+
+        Args:
+            topic: The topic's id.
+            event: Any JSON value.
+            exclude: Session ids that are not to get it.
+            eligible: The only session ids that are to get it; empty for everybody.
+            path: The route's path, as it was given to :meth:`route`; where there is but one with a
+                WAMP application, it need not be said.
+
+        Raises:
+            LookupError: No WAMP application is routed there, or it is not clear which one.
+        """
+        return self.wampServer(path).push(topic, event, exclude, eligible)
+
+    def wampServer(self, path: str | None = None) -> WampServer:
+        """The server of a WAMP application.
+
+        Args:
+            path: The route's path; None for the only one.
+
+        Raises:
+            LookupError: No WAMP application is routed there, or it is not clear which one.
+        """
+        servers = self._wampServers
+        if path is None and len(servers) > 1:
+            raise LookupError(f"several WAMP applications; say which: {', '.join(servers)}")
+        if path is None and servers:
+            (path,) = servers
+        if path is None or path not in servers:
+            raise LookupError("no WAMP application" + (f" at {path!r}" if path else ""))
+        return servers[path]
 
     def isWamp(self, path: str) -> bool:
         """Whether a WAMP application is routed at a path."""
         return path in self._wampServers
+
+    @property
+    def wampPaths(self) -> list[str]:
+        """The paths where a WAMP application is routed."""
+        return list(self._wampServers)
 
     def listen(self, *endpoints: str) -> Deferred[list[IListeningPort]]:
         """Start to listen.

@@ -40,6 +40,13 @@ class Limits:
             within ``sessionTimeout``.
         connections: Clients of one server: 503. None for what the process's limit of descriptors
             allows, less 100.
+        pushSize: The body of a push from outside: 413.
+        pushBatch: Events in one push: 413.
+        pushTimeout: Until the application has decided about a push: 503. Until the broker has
+            confirmed it: the answer says that it has not.
+        pushesInFlight: Pushes that have no answer yet: 503.
+        pushSignatures: Signatures of pushes that are remembered; of more, the oldest count as too
+            old: 401.
     """
 
     headSize: int = 16 * 1024
@@ -59,6 +66,11 @@ class Limits:
     sessionTimeout: float = 10.0
     sessionLookups: int = 5
     connections: int | None = None
+    pushSize: int = 1024 * 1024
+    pushBatch: int = 1_000
+    pushTimeout: float = 5.0
+    pushesInFlight: int = 100
+    pushSignatures: int = 100_000
 
 
 DEFAULT_LIMITS = Limits()

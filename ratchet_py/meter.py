@@ -33,11 +33,21 @@ class Tally:
             there was no close frame: lost, or dropped) and the close code.
         exceeded: How often each of the :class:`~ratchet_py.limits.Limits` was hit, by its name.
         failures: How many callbacks have failed: those of ``onError``, and those it was told of.
+        pushed: Pushes over HTTP, by the status of the answer.
         bytesIn: What was read; counted only if the server is measured.
         bytesOut: What was written, or is queued to be, likewise.
     """
 
-    __slots__ = ("bytesIn", "bytesOut", "closed", "connections", "exceeded", "failures", "refused")
+    __slots__ = (
+        "bytesIn",
+        "bytesOut",
+        "closed",
+        "connections",
+        "exceeded",
+        "failures",
+        "pushed",
+        "refused",
+    )
 
     def __init__(self) -> None:
         self.connections = 0
@@ -45,6 +55,7 @@ class Tally:
         self.closed: Counter[tuple[str, str]] = Counter()
         self.exceeded: Counter[str] = Counter()
         self.failures = 0
+        self.pushed: Counter[int] = Counter()
         self.bytesIn = 0
         self.bytesOut = 0
 

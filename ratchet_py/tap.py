@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, Service
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -28,6 +28,8 @@ from ratchet_py.component import Component
 from ratchet_py.errors import LocalError
 from ratchet_py.http.http_server import HttpServer
 from ratchet_py.interfaces import ComponentInterface
+from ratchet_py.push.credentials import PushCredentials
+from ratchet_py.push.server import PushServer
 from ratchet_py.server.flash_policy import FlashPolicy
 from ratchet_py.server.io_server import IoServer
 from ratchet_py.server.shutdown import Shutdown
@@ -96,6 +98,21 @@ class Options(BaseOptions):
             None,
             "What it takes to change something there. [default: random, see the log]",
         ],
+        [
+            "push",
+            None,
+            None,
+            "An endpoint where other programs push events to topics, such as "
+            "tcp:9200:interface=127.0.0.1: POST /publish. [default: none]",
+        ],
+        [
+            "push-token",
+            None,
+            None,
+            "What it takes to push, also at --admin. [default: random, see the log; "
+            "at --admin its token]",
+        ],
+        ["push-secret", None, None, "What pushes are signed with, instead of a token."],
     ]
 
     def __init__(self) -> None:
@@ -153,6 +170,8 @@ class Options(BaseOptions):
             raise UsageError("--app and --route exclude each other: an App has its own routes")
         if self["admin"] is None and (self["admin-token"] or self["admin-hosts"]):
             raise UsageError("--admin-token and --admin-host need --admin")
+        if self["push"] is None and self["admin"] is None and _hasCredentials(self):
+            raise UsageError("--push-token and --push-secret need --push or --admin")
 
 
 class CannotStart(SystemExit, Exception):
@@ -177,6 +196,8 @@ class RatchetService(Service):
         admin: Who serves the figures, if anybody does; until the last client is gone.
         adminEndpoint: Where.
         ifPossible: Where to listen, too, if that can be.
+        push: Who takes pushes, if anybody does.
+        pushEndpoint: Where.
     """
 
     name = "ratchet"
@@ -188,8 +209,12 @@ class RatchetService(Service):
         admin: Admin | None = None,
         adminEndpoint: str = "",
         ifPossible: Sequence[str] = (),
+        push: PushServer | None = None,
+        pushEndpoint: str = "",
     ) -> None:
         self.server = server
+        self.push = push
+        self.pushEndpoint = pushEndpoint
         self.ifPossible = ifPossible
         if not endpoints and isinstance(server, IoServer):
             endpoints = [_DEFAULT_ENDPOINT]
@@ -217,6 +242,9 @@ class RatchetService(Service):
         if self.admin is not None and not failed:
             admin = self.admin.listen(self.adminEndpoint).addCallback(_reportAdmin, self.admin)
             admin.addErrback(failed.append if admin.called else self._failedLater)
+        if self.push is not None and not failed:
+            push = self.push.listen(self.pushEndpoint).addCallback(_reportPush, self.push)
+            push.addErrback(failed.append if push.called else self._failedLater)
         if failed:
             raise CannotStart(f"ratchet: {failed[0].getErrorMessage()}")
         for endpoint in self.ifPossible:
@@ -245,10 +273,12 @@ class RatchetService(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         self._listening = False
         closing = self.server.close() if self._shutdown is None else self._shutdown.begin()
+        if self.push is not None:
+            closing = gatherResults([closing, self.push.close()])
         # At last: meanwhile the load balancer is to see that clients belong elsewhere.
         return closing if self.admin is None else closing.addCallback(self._closeAdmin, self.admin)
 
-    def _closeAdmin(self, _: None, admin: Admin) -> Deferred[None]:
+    def _closeAdmin(self, _: object, admin: Admin) -> Deferred[None]:
         return admin.close()
 
 
@@ -267,7 +297,9 @@ def makeService(options: Options) -> IService:
             bottom = server.server if isinstance(server, App) else server
             bottom.drainSeconds = options["drain-seconds"]
         _trust(server, options["proxies"])
-        admin = None if options["admin"] is None else _adminOf(server, options)
+        credentials = _credentialsOf(options)
+        admin = None if options["admin"] is None else _adminOf(server, options, credentials)
+        push = None if options["push"] is None else _pushOf(server, credentials)
         isDemo = not (options["app"] or options["routes"] or options["endpoints"])
         return RatchetService(
             server,
@@ -275,6 +307,8 @@ def makeService(options: Options) -> IService:
             admin,
             options["admin"] or "",
             [_LOCALHOST_6] if isDemo else (),
+            push,
+            options["push"] or "",
         )
     except UsageError as exc:
         raise SystemExit(f"ratchet: {exc}") from None
@@ -297,13 +331,34 @@ def _brokerOf(url: str) -> RedisBroker:
         raise UsageError(f"--broker: {exc}") from None
 
 
-def _adminOf(server: App | IoServer, options: Options) -> Admin:
+def _hasCredentials(options: Options) -> bool:
+    return options["push-token"] is not None or options["push-secret"] is not None
+
+
+def _credentialsOf(options: Options) -> PushCredentials | None:
+    if not _hasCredentials(options):
+        return None
+    try:
+        return PushCredentials(options["push-token"], options["push-secret"])
+    except LocalError as exc:
+        raise UsageError(f"--push-token, --push-secret: {exc}") from None
+
+
+def _pushOf(server: App | IoServer, credentials: PushCredentials | None) -> PushServer:
+    if not isinstance(server, App) or not server.wampPaths:
+        raise UsageError("--push: there is no WAMP application in what is served")
+    return PushServer(server, credentials)
+
+
+def _adminOf(
+    server: App | IoServer, options: Options, pushCredentials: PushCredentials | None
+) -> Admin:
     try:
         # Here, because it needs an extra that most do not have.
         from ratchet_py.admin import Admin
     except ImportError as exc:
         raise UsageError(f"--admin: {exc}; pip install 'ratchet_py[metrics]'") from None
-    return Admin(server, options["admin-token"], options["admin-hosts"])
+    return Admin(server, options["admin-token"], options["admin-hosts"], pushCredentials)
 
 
 def _trust(server: App | IoServer, proxies: list[str]) -> None:
@@ -350,6 +405,14 @@ def _reportAdmin(ports: list[IListeningPort], admin: Admin) -> None:
             "The figures are at {where}; to change something takes the token {token}",
             where=_nameOf(port),
             token=admin.token,
+        )
+
+
+def _reportPush(ports: list[IListeningPort], push: PushServer) -> None:
+    needed = "the token or secret of yours" if push.token is None else f"the token {push.token}"
+    for port in ports:
+        log.info(
+            "Pushes go to /publish at {where}, with {needed}", where=_nameOf(port), needed=needed
         )
 
 

@@ -49,8 +49,9 @@ CODEC = {"errors", "limits"}
 FACADES = {
     "app": set(),
     "demo": {"app"},
-    "admin": {"app", "demo"},
-    "tap": {"admin", "app", "demo"},
+    "push": {"app"},
+    "admin": {"app", "demo", "push"},
+    "tap": {"admin", "app", "demo", "push"},
     "testing": {"app"},
     "twisted_web": {"app"},
     "__init__": {"app"},

@@ -20,6 +20,9 @@ from ratchet_py.http.http_server import HttpServer
 from ratchet_py.http.router import Route, RouteCollection
 from ratchet_py.limits import Limits
 from ratchet_py.metrics import Metrics
+from ratchet_py.push.credentials import PushCredentials
+from ratchet_py.push.resource import PushResource
+from ratchet_py.push.server import pushRoute
 from ratchet_py.server.io_server import IoServer
 from ratchet_py.wamp.wamp_server import WampServer
 from ratchet_py.websocket.ws_server import WsServer
@@ -47,6 +50,7 @@ class Admin:
     - ``GET /metrics``: all figures, for Prometheus.
     - ``GET /healthz``: 200 and ``ok``; 503 and why, if no clients should be sent here.
     - ``GET /``: a page that draws what goes on.
+    - ``POST /publish``: pushes events; see :doc:`/howto/push`. Only for an ``App``.
     - ``POST /drain`` and ``POST /resume``, with ``Authorization: Bearer`` and the token: have
       ``/healthz`` fail, or not any more. Nobody is disconnected.
 
@@ -65,6 +69,7 @@ class Admin:
             measured from now on, if it is not yet.
         token: Allows to change something; a random one if none is given.
         hosts: Names under which it is reached, beyond ``localhost`` and IP addresses.
+        pushCredentials: What it takes to push; the token if not given.
 
     Attributes:
         metrics: What counts.
@@ -74,7 +79,11 @@ class Admin:
     """
 
     def __init__(
-        self, server: App | IoServer, token: str | None = None, hosts: Iterable[str] = ()
+        self,
+        server: App | IoServer,
+        token: str | None = None,
+        hosts: Iterable[str] = (),
+        pushCredentials: PushCredentials | None = None,
     ) -> None:
         self._served = server
         self.metrics = metrics = _metricsOf(server)
@@ -91,6 +100,10 @@ class Admin:
         wsServer.enableKeepAlive()
         routes = RouteCollection()
         routes.add("live", Route("/live", wsServer))
+        if isinstance(server, App):
+            pushCredentials = pushCredentials or PushCredentials(self.token)
+            resource = PushResource(server, pushCredentials)
+            routes.add("publish", pushRoute(resource, server.limits))
         routes.add("pages", Route("/", root))
         self.server = IoServer(HttpServer(LocalRouter(routes, hosts), _LIMITS), limits=_LIMITS)
 

@@ -115,6 +115,9 @@ def _ofServers(metrics: Metrics) -> Iterator[Any]:
         "Handshakes and requests that were refused, by HTTP status.",
         labels=["status"],
     )
+    pushed = CounterMetricFamily(
+        "ratchet_pushes", "Pushes over HTTP, by the status of the answer.", labels=["status"]
+    )
     exceeded = CounterMetricFamily(
         "ratchet_limit_exceeded", "How often each of the limits was hit.", labels=["limit"]
     )
@@ -124,6 +127,8 @@ def _ofServers(metrics: Metrics) -> Iterator[Any]:
             closed.add_metric([by, code], count)
         for status, count in sorted(tally.refused.items()):
             refused.add_metric([str(status)], count)
+        for status, count in sorted(tally.pushed.items()):
+            pushed.add_metric([str(status)], count)
         for limit, count in tally.exceeded.items():
             hits[limit] = hits.get(limit, 0) + count
     # Those that were never hit as well: an alert on an increase needs where it came from.
@@ -134,7 +139,7 @@ def _ofServers(metrics: Metrics) -> Iterator[Any]:
         "Callbacks that have failed.",
         value=sum(tally.failures for tally in tallies),
     )
-    yield from (closed, refused, exceeded, failed)
+    yield from (closed, refused, pushed, exceeded, failed)
 
 
 def _ofApplications(applications: list[Application]) -> Iterator[Any]:

@@ -90,6 +90,11 @@ class Component(WampServerInterface):
         inner = getattr(self.component, "onPresence", None)
         return None if inner is None else inner(conn, topic, event, session)
 
+    def onPush(self, topic: Topic, event: Any) -> object:
+        """An event comes from outside."""
+        inner = getattr(self.component, "onPush", None)
+        return None if inner is None else inner(topic, event)
+
     def onClose(self, conn: ConnectionInterface) -> object:
         """The client is gone."""
         return None if self.component is None else self.component.onClose(conn)

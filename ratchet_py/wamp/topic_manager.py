@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from ratchet_py.broker.interfaces import BrokerInterface, Publication
+from ratchet_py.broker.interfaces import BrokerInterface, Publication, Reach
 from ratchet_py.broker.memory import MemoryBroker
 from ratchet_py.dispatch import call, toDeferred
 from ratchet_py.errors import CallError
@@ -81,6 +81,37 @@ class TopicManager(WampServerInterface):
         None if the client is gone.
         """
         return self.sessions.get(conn.WAMP.sessionId)
+
+    async def admit(self, topic: str, event: Any) -> Any:
+        """Ask the application about an event that comes from outside.
+
+        Returns:
+            What is to be sent: what ``onPush`` has returned, or if that is None the event.
+
+        Raises:
+            CallError: The application refuses it.
+        """
+        onPush = getattr(self.app, "onPush", None)
+        if onPush is None:
+            return event
+        result = onPush(self.getTopic(topic), event)
+        pending = None if result is None else toDeferred(result)
+        if pending is not None:
+            result = await pending
+        return event if result is None else result
+
+    def push(
+        self, topic: str, event: Any, exclude: Sequence[str] = (), eligible: Sequence[str] = ()
+    ) -> Deferred[Reach]:
+        """Send an event that comes from outside, and was admitted.
+
+        Returns:
+            A Deferred that fires with whom it has reached.
+
+        Raises:
+            LocalError: The event has no form in JSON. Nobody has got it.
+        """
+        return self.broker.publishConfirmed(topic, Publication(event, exclude, eligible))
 
     def measure(self, meter: Meter) -> None:
         """Time how long it takes to send an event to all its subscribers here."""

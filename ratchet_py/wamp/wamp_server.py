@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
 
-from ratchet_py.broker.interfaces import BrokerInterface
+from twisted.internet.defer import Deferred
+
+from ratchet_py.broker.interfaces import BrokerInterface, Reach
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.meter import Meter
 from ratchet_py.wamp.authentication import Authenticator, AuthSource
@@ -99,3 +101,39 @@ class WampServer(ServerProtocol):
             name: The topic's URI.
         """
         return self.topicManager.getTopic(name)
+
+    def push(
+        self, topic: str, event: Any, exclude: Sequence[str] = (), eligible: Sequence[str] = ()
+    ) -> Deferred[Reach]:
+        """Send an event that comes from outside: a POST, a queue, another program.
+
+        Unlike a broadcast it is shown to the application first, if that has a method
+        ``onPush(topic, event)``, plain or async. What ``onPush`` returns takes the place of the
+        event, unless it is None. If it raises :class:`~ratchet_py.errors.NotAuthorized`, or another
+        :class:`~ratchet_py.errors.CallError`, nobody gets the event.
+
+        Where ``onPush`` waits for something, a later push may overtake an earlier one.
+
+        Example:
+            >>> from ratchet_py.wamp import Component
+            >>> server = WampServer(Component())
+            >>> server.push("news", {"headline": "rain"})
+            <Deferred at ... current result: Reach(nodes=0, isConfirmed=True)>
+
+        Args:
+            topic: The topic's URI.
+            event: Any JSON value.
+            exclude: Session ids that are not to get it.
+            eligible: The only session ids that are to get it; empty for everybody.
+
+        Returns:
+            A Deferred that fires with whom it has reached. It fails with what ``onPush`` raises,
+            and with a :class:`~ratchet_py.errors.LocalError` if the event has no form in JSON.
+        """
+        return Deferred.fromCoroutine(self._push(topic, event, exclude, eligible))
+
+    async def _push(
+        self, topic: str, event: Any, exclude: Sequence[str], eligible: Sequence[str]
+    ) -> Reach:
+        event = await self.topicManager.admit(topic, event)
+        return await self.topicManager.push(topic, event, exclude, eligible)

@@ -10,6 +10,8 @@ from twisted.internet.task import Clock
 
 from ratchet_py import App
 from ratchet_py.limits import Limits
+from ratchet_py.push import PushCredentials, PushResource
+from ratchet_py.push.signature import sign
 from ratchet_py.session import SessionsInterface
 from ratchet_py.testing import RawClient, WampClient, WebSocketClient
 from ratchet_py.wamp import Component
@@ -31,9 +33,12 @@ OPENING = "\r\n".join(
 
 
 class Slow(Component):
-    """Never answers, and sends a lot to who subscribes."""
+    """Never answers, never decides, and sends a lot to who subscribes."""
 
     def onCall(self, conn, id, topic, params):
+        return Deferred()
+
+    def onPush(self, topic, event):
         return Deferred()
 
     def onPublish(self, conn, topic, event, exclude, eligible):
@@ -125,6 +130,32 @@ def one_too_many(client):
     client(RawClient)
 
 
+def pushing(*bodies):
+    def push(client):
+        credentials = PushCredentials(secret="secret", limits=client.app.limits, now=lambda: 1000)
+        client.app.route("/publish", PushResource(client.app, credentials))
+        for number, body in enumerate(bodies):
+            timestamp = f"1000.{9 - number}"
+            lines = [
+                "POST /publish HTTP/1.1",
+                "Host: localhost",
+                "Content-Type: application/json",
+                f"Content-Length: {len(body)}",
+                f"Ratchet-Timestamp: {timestamp}",
+                f"Ratchet-Signature: {sign('secret', timestamp, body)}",
+            ]
+            client(RawClient).sendBytes("\r\n".join([*lines, "", ""]).encode() + body)
+
+    return push
+
+
+def undecided(client):
+    pushing(PUSH)(client)
+    client.clock.advance(6)
+
+
+PUSH = b'{"topic": "t", "event": 1}'
+
 # A case for each of the limits, as the test below asks for each.
 CASES = {
     "connections": ({"connections": 1}, one_too_many),
@@ -144,6 +175,11 @@ CASES = {
     "callsInFlight": ({"callsInFlight": 1}, wamp('[2,"1","x"]')),
     "sessionTimeout": ({}, impatient),
     "sessionLookups": ({"sessionLookups": 1}, queue),
+    "pushSize": ({"pushSize": 10}, pushing(PUSH)),
+    "pushBatch": ({"pushBatch": 1}, pushing(b"[%b, %b]" % (PUSH, PUSH))),
+    "pushTimeout": ({}, undecided),
+    "pushesInFlight": ({"pushesInFlight": 1}, pushing(PUSH, PUSH)),
+    "pushSignatures": ({"pushSignatures": 1}, pushing(PUSH, PUSH, PUSH)),
 }
 
 
@@ -157,7 +193,7 @@ def test_a_limit_counts_once(limit, metrics, scrape):
     def client(kind, **options):
         return kind(app.server, **options)
 
-    client.clock = clock
+    client.app, client.clock = app, clock
     # Those that were never hit are there, too: only so an increase from nothing is seen.
     assert scrape()["ratchet_limit_exceeded_total", {"limit": limit}] == 0
     offend(client)
