@@ -41,4 +41,4 @@ urlpatterns = [path("articles", articles)]
 
 if __name__ == "__main__":
     django.setup()
-    execute_from_command_line(["django_site.py", "runserver", "--noreload", "localhost:8000"])
+    execute_from_command_line(["django_site.py", "runserver", "--noreload", "localhost:8001"])

@@ -20,4 +20,4 @@ def articles():
 
 
 if __name__ == "__main__":
-    site.run("localhost", 8000)
+    site.run("localhost", 8001)

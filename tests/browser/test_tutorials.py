@@ -62,6 +62,7 @@ def test_they_end_as_they_say(node, chromium, serve, webServer, tmp_path):
     (page,) = shown("push.rst", "html")
     commands = "".join(shown("push.rst", "shell"))
     (article,) = re.findall(r"--json '(.*)' http://localhost:8080/publish", commands)
+    (token,) = re.findall(r"Authorization: Bearer (\S+)\"", commands)
     assert "cp ratchet_py/js/ratchet.js site\n" in commands
     site = tmp_path / "site"
     site.mkdir()
@@ -77,7 +78,7 @@ def test_they_end_as_they_say(node, chromium, serve, webServer, tmp_path):
             ],
         },
         "windows": {"port": serve("browser_chat.py").port},
-        "push": {"port": pushes, "site": webServer(site), "article": article},
+        "push": {"port": pushes, "site": webServer(site), "article": article, "token": token},
     }
     node.test(
         HERE / "tutorials.test.mjs",

@@ -70,12 +70,13 @@ test("two windows", async () => {
 });
 
 test("a push", async () => {
-  const { port, site, article } = facts.push;
+  const { port, site, article, token } = facts.push;
   const page = await open(`http://localhost:${site}/`);
-  const { title, category } = JSON.parse(article);
-  const shown = page.getByText(`New in ${category}: ${title}`).first();
+  const { topic, event } = JSON.parse(article);
+  const shown = page.getByText(`New in ${topic}: ${event.title}`).first();
+  const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
   // Nothing tells when the page has subscribed, so the site has the news until it is seen.
   do {
-    await fetch(`http://localhost:${port}/publish`, { method: "POST", body: article });
+    await fetch(`http://localhost:${port}/publish`, { method: "POST", headers, body: article });
   } while ((await shown.count()) === 0);
 });

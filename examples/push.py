@@ -1,7 +1,6 @@
 """A site's pages hear of new articles: the site pushes them here, the pages subscribe.
 
-Start it with ``python server.py``; beside it are ways in which a site can push: ``publish.sh``,
-``signed.sh``, ``publish.php``, ``django_site.py``, ``flask_site.py``.
+Start it with ``python push.py``. In the folder ``push`` are ways in which a site can push.
 """
 
 from ratchet_py import App, NotAuthorized
