@@ -17,9 +17,6 @@ import pytest
 
 from ratchet_py.push import PushClient, PushError, PushFailed, PushRefused
 from ratchet_py.push.signature import sign
-from tests.server.conftest import certificate
-
-__all__ = ["certificate"]
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -81,10 +81,11 @@ async def test_a_server_that_is_pushed_to(spawn):
     assert "Traceback" not in process.output
 
 
-def test_an_endpoint_that_is_taken_ends_the_start_with_one_line():
+@pytest_twisted.ensureDeferred
+async def test_an_endpoint_that_is_taken_ends_the_start_with_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         push = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
         made = service("--listen", LOOPBACK, "--push", push)
         with pytest.raises(SystemExit, match=r"^ratchet: .*Couldn.t listen"):
             made.privilegedStartService()
-    pytest_twisted.blockon(made.server.close())
+    await made.server.close()
