@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import count
 from typing import Any, NoReturn, TypeVar
@@ -43,6 +44,10 @@ log = Logger()
 
 # Clients that have not been accepted yet; what the kernel allows may be less.
 BACKLOG = 1024
+
+# The endpoints of Twisted's that have a number for that. Theirs is 50, and who finds no room among
+# them tries again a second later.
+_QUEUES = re.compile(r"(haproxy:)?(tcp6?|ssl|unix):")
 
 # Less than the ten seconds that Docker gives before it kills.
 DRAIN_SECONDS = 9.0
@@ -249,11 +254,13 @@ class IoServer(Factory):
         self.tally.exceeded["connections"] += 1
         refusing = self._refusing
         if refusing is None:
-            limits = replace(self.limits, connections=SPARE // 2, closeTimeout=1.0)
-            refusing = IoServer(Refuser(refusalOf(self.app)), self.loop, limits)
+            # Who is refused must not run out of descriptors either, so that there is an end to it
+            # if very many come at once.
+            limits = replace(self.limits, connections=SPARE * 3 // 4, closeTimeout=1.0)
+            refuser = Refuser(refusalOf(self.app), SPARE // 4)
+            refusing = IoServer(refuser, self.loop, limits)
             self._refusing = refusing
         if len(refusing.connections) >= refusing.most:
-            # Who refuses must not run out of descriptors either.
             return None
         self.tally.refused[503] += 1
         return refusing.buildProtocol(addr)
@@ -283,6 +290,8 @@ class IoServer(Factory):
         return empty
 
     def _open(self, endpoint: str) -> Deferred[IListeningPort]:
+        if _QUEUES.match(endpoint) and ":backlog=" not in endpoint:
+            endpoint += f":backlog={BACKLOG}"
         listening: Deferred[IListeningPort] = serverFromString(self.loop, endpoint).listen(self)
         return listening
 

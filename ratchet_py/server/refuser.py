@@ -29,23 +29,35 @@ def refusalOf(component: Any) -> bytes:
 class Refuser(MessageComponentInterface):
     """Says one thing to every client, and closes.
 
+    Who has been told may stay until it has heard it, but not when others wait to be told.
+
     Args:
         refusal: What it says.
+        most: How many may stay.
     """
 
-    def __init__(self, refusal: bytes) -> None:
+    def __init__(self, refusal: bytes, most: int) -> None:
         self._refusal = refusal
+        self._most = most
+        # In the order in which they have come.
+        self._told: dict[ConnectionInterface, None] = {}
 
     def onOpen(self, conn: ConnectionInterface) -> None:
         """Refuse."""
         conn.send(self._refusal)
         conn.close()
+        self._told[conn] = None
+        if len(self._told) > self._most:
+            eldest = next(iter(self._told))
+            del self._told[eldest]
+            eldest.abort()
 
     def onMessage(self, conn: ConnectionInterface, msg: Any) -> None:
         """Nothing is listened to."""
 
     def onClose(self, conn: ConnectionInterface) -> None:
-        """Nothing to do."""
+        """It has gone."""
+        self._told.pop(conn, None)
 
     def onError(self, conn: ConnectionInterface, exc: Exception) -> None:
         """Drop who cannot even be refused."""

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
+import socket
+from contextlib import ExitStack
 
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
 
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.testing import connect
 from tests.integration.conftest import Echo, PubSub
 from tests.integration.test_frames import deflate
-from tests.integration.wire import BINARY, CLOSE, CONTINUATION, TEXT, close, frame, request, text
+from tests.integration.wire import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PATIENCE,
+    TEXT,
+    close,
+    frame,
+    patient,
+    request,
+    text,
+)
 
 MIB = 1024 * 1024
 
@@ -350,3 +364,25 @@ async def test_a_limit_that_is_passed_is_the_end(serve, pubsub, kind):
     await client.end()
     await pubsub.until("close")
     assert pubsub.events == ["open", "close"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_everybody_is_told_that_there_is_no_room(serve, echo):
+    """Also while those who were told before them have not left."""
+    served = await serve(echo, limits=Limits(connections=1))
+    inside = await served.open()
+
+    def knock():
+        with ExitStack() as stack:
+            answers = []
+            for _ in range(150):
+                client = socket.create_connection(("127.0.0.1", served.port), PATIENCE)
+                stack.enter_context(client)
+                client.sendall(request())
+                answers.append(client.recv(12))
+            return answers
+
+    assert await patient(deferToThread(knock), "the answers") == [b"HTTP/1.1 503"] * 150
+    assert served.app.server.tally.refused == {503: 150}
+    inside.send(text("hello"))
+    assert await inside.next() == "hello"

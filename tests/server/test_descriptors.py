@@ -111,9 +111,9 @@ def test_a_stack_without_http_has_nothing_to_say():
 def test_so_many_are_refused_at_a_time_and_no_more():
     server = IoServer(HttpServer(Router(RouteCollection())), Clock(), Limits(connections=1))
     RawClient(server)
-    refused = [server.buildProtocol(None) for _ in range(50)]
+    refused = [server.buildProtocol(None) for _ in range(75)]
     for protocol in refused:
         server._refusing.connections.add(protocol)
     assert None not in refused
     assert server.buildProtocol(None) is None
-    assert server.tally.exceeded == {"connections": 51}
+    assert server.tally.exceeded == {"connections": 76}

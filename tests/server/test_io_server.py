@@ -146,3 +146,20 @@ async def test_what_is_no_endpoint_is_a_failure_that_names_it(endpoint, why):
         await IoServer(EchoServer()).listen(endpoint)
     assert str(caught.value).startswith(f"cannot listen on {endpoint!r}: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "backlog"),
+    [
+        ("tcp:0:interface=127.0.0.1", 1024),
+        ("tcp:0:backlog=7:interface=127.0.0.1", 7),
+        ("haproxy:tcp:0:interface=127.0.0.1", 1024),
+        ("unix:{}/socket", 1024),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_many_may_wait_to_be_accepted(endpoint, backlog, tmp_path):
+    server = IoServer(EchoServer())
+    [port] = await server.listen(endpoint.format(tmp_path))
+    assert port.backlog == backlog
+    await server.close()
