@@ -59,7 +59,7 @@ class SessionsInterface(ABC):
 
         Raises:
             MalformedSession: There is one, and it cannot be read. The client's session is empty,
-                and the log says so once.
+                and the log says so.
             HttpError: The client is answered with that.
             Exception: The store cannot be reached, or failed. The client is answered with 503.
         """

@@ -24,6 +24,9 @@ from ratchet_py.session.stored import asked
 
 __all__ = ["SessionProvider"]
 
+# Seconds for which a warning is not repeated, as clients decide how often there is reason for it.
+_SILENCE = 60.0
+
 log = Logger()
 
 
@@ -89,8 +92,8 @@ class SessionProvider(HttpServerInterface):
         self._turns = DeferredSemaphore(limits.sessionLookups)
         # Those whose onOpen has not reached the component.
         self._unopened: set[ConnectionInterface] = set()
-        self._isDown = False
-        self._hasMalformed = False
+        # When each kind of warning was logged last.
+        self._warned: dict[str, float] = {}
 
     @property
     def serial(self) -> bool:  # type: ignore[override]
@@ -107,12 +110,11 @@ class SessionProvider(HttpServerInterface):
         if not cookie:
             return self._open(conn, request, None)
         self._unopened.add(conn)
-        wait = _Wait(conn, self.limits.sessionTimeout)
-        request.whenGone = wait.gone
         if not self._turns.tokens:
             conn.serverTally.exceeded["sessionLookups"] += 1
         turn = self._turns.acquire()
-        wait.begin(turn)
+        wait = _Wait(conn, turn, self.limits.sessionTimeout)
+        request.whenGone = wait.gone
         turn.addCallbacks(self._find, lambda _: None, callbackArgs=(cookie, wait))
         return wait.over.addCallback(self._found, conn, request, wait)
 
@@ -133,7 +135,7 @@ class SessionProvider(HttpServerInterface):
 
     def _find(self, _: object, cookie: str, wait: _Wait) -> None:
         finding = asked(self.sessions.find, cookie)
-        finding.addCallbacks(self._reached, self._failed)
+        finding.addErrback(self._failed, wait.conn.reactor)
         # Also if nobody waits for it any more: a thread that hangs is no free thread.
         finding.addBoth(self._release, wait.conn.reactor)
         finding.addCallbacks(wait.end, wait.fail)
@@ -147,34 +149,27 @@ class SessionProvider(HttpServerInterface):
             self._turns.release()
         return result
 
-    def _failed(self, failure: Failure) -> object:
-        if failure.check(MalformedSession):
-            if not self._hasMalformed:
-                self._hasMalformed = True
-                log.warn(
-                    "a session of cookie {name} cannot be read ({reason}): it counts as empty. If "
-                    "this holds for all, the format or the key is another one; it is logged once",
-                    name=self.sessions.name,
-                    reason=failure.getErrorMessage(),
-                )
-            return None
+    def _failed(self, failure: Failure, reactor: Any) -> object:
         if failure.check(HttpError):
             return failure
-        if not self._isDown:
-            self._isDown = True
-            log.error(
-                "sessions of cookie {name} cannot be looked up, clients get 503: {type}: {reason}",
-                name=self.sessions.name,
-                type=type(failure.value).__name__,
-                reason=failure.getErrorMessage(),
-            )
+        if failure.check(MalformedSession):
+            self._warn(failure, reactor, "cannot be read, and counts as empty")
+            return None
+        self._warn(failure, reactor, "cannot be looked up, and the client gets 503")
         raise HttpError(503, "the session cannot be looked up", {"Retry-After": "5"})
 
-    def _reached(self, session: Session | None) -> Session | None:
-        if self._isDown:
-            self._isDown = False
-            log.warn("sessions of cookie {name} are there again", name=self.sessions.name)
-        return session
+    def _warn(self, failure: Failure, reactor: Any, what: str) -> None:
+        now = reactor.seconds()
+        if now - self._warned.get(what, -_SILENCE) < _SILENCE:
+            return
+        self._warned[what] = now
+        log.warn(
+            "a session of cookie {name} {what}: {type}: {reason}",
+            name=self.sessions.name,
+            what=what,
+            type=type(failure.value).__name__,
+            reason=" ".join(failure.getErrorMessage().split()),
+        )
 
     def _found(
         self, session: Session | None, conn: ConnectionInterface, request: Request, wait: _Wait
@@ -201,22 +196,16 @@ class _Wait:
         isGone: Whether the client is gone.
     """
 
-    __slots__ = ("_timeout", "_timer", "_turn", "conn", "isGone", "over")
+    __slots__ = ("_timer", "_turn", "conn", "isGone", "over")
 
-    _timer: IDelayedCall | None
-    _turn: Deferred[DeferredSemaphore]
-
-    def __init__(self, conn: ConnectionInterface, timeout: float) -> None:
+    def __init__(
+        self, conn: ConnectionInterface, turn: Deferred[DeferredSemaphore], timeout: float
+    ) -> None:
         self.over: Deferred[Session | None] = Deferred()
         self.isGone = False
         self.conn = conn
-        self._timeout = timeout
-        self._timer = None
-
-    def begin(self, turn: Deferred[DeferredSemaphore]) -> None:
-        """Its turn may have come, or will."""
         self._turn = turn
-        self._timer = self.conn.reactor.callLater(self._timeout, self._timedOut)
+        self._timer: IDelayedCall | None = conn.reactor.callLater(timeout, self._timedOut)
 
     def end(self, session: Session | None) -> None:
         """The session is there, or there is none."""

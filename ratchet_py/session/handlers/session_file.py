@@ -55,18 +55,21 @@ def readSessionFile(
         descriptor = os.open(path, flags)
     except FileNotFoundError:
         if not os.path.isdir(folder):
-            raise
+            raise FileNotFoundError(f"{folder} is not there") from None
         return b""
+    except OSError as exc:
+        # Without the name, which ends in logs: who knows a session's id has the session.
+        raise OSError(exc.errno, exc.strerror, folder) from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise PermissionError(f"{path} is no file")
+            raise PermissionError(f"something in {folder} is no file")
         if sys.platform != "win32":
             if status.st_uid not in (0, os.geteuid(), owner):
                 # Otherwise whoever may write to the directory could make up a session.
                 raise PermissionError(
-                    f"{path} belongs to user {status.st_uid}, who is neither us nor the owner that "
-                    "was given"
+                    f"a file in {folder} belongs to user {status.st_uid}, who is neither us nor "
+                    "the owner that was given"
                 )
             # PHP writes within its lock. It has it for all of a request, so who does not get it
             # reads what was there before that.
