@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from twisted.web.http import CACHED
+from twisted.web.http import CACHED, NOT_FOUND
 from twisted.web.resource import Resource
 
 from ratchet_py.demo.chat_rooms import ChatRooms
@@ -52,7 +52,33 @@ _FILES = {
 }
 
 
-class Asset(Resource):
+class _Strict(Resource):
+    """Gives strict headers to all that it answers, and has nothing below it but its children."""
+
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        return _NotFound()  # type: ignore[no-untyped-call]
+
+    def render(self, request: Any) -> Any:
+        for name, value in _HEADERS.items():
+            request.setHeader(name, value)
+        return self.answer(request)
+
+    def answer(self, request: Any) -> Any:
+        return super().render(request)  # type: ignore[no-untyped-call]
+
+
+class _NotFound(_Strict):
+    """What is not there, to whatever method."""
+
+    isLeaf = True
+
+    def answer(self, request: Any) -> bytes:
+        request.setResponseCode(NOT_FOUND)
+        request.setHeader("Content-Type", "text/plain; charset=utf-8")
+        return b"not found\n"
+
+
+class Asset(_Strict):
     """One file of the package, kept in memory and served with strict headers.
 
     Args:
@@ -70,8 +96,6 @@ class Asset(Resource):
 
     def render_GET(self, request: Any) -> bytes:
         """Answer with the file, or with 304 to who has it already; HEAD comes here too."""
-        for name, value in _HEADERS.items():
-            request.setHeader(name, value)
         request.setHeader("Content-Type", self._type)
         if request.setETag(self._tag) is CACHED:
             return b""
@@ -80,7 +104,7 @@ class Asset(Resource):
 
 def pages() -> Resource:
     """The page and its files, as a resource for the root of a site."""
-    root = Resource()
+    root = _Strict()  # type: ignore[no-untyped-call]
     for name, file in _FILES.items():
         root.putChild(name.encode(), Asset(file))
     return root

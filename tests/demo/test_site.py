@@ -62,6 +62,25 @@ def test_a_page(server, path, kind, file):
     assert "unsafe" not in headers["content-security-policy"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("HEAD", "/nothing/at/all", 404),
+        ("POST", "/nothing", 404),
+        ("GET", "/demo.js/more", 404),
+        ("POST", "/", 405),
+    ],
+)
+def test_what_is_refused_has_the_same_headers(server, method, path, status):
+    _, page, _ = get(server, "/")
+    answered, headers, body = get(server, path, method)
+    assert answered == status
+    for name in ("content-security-policy", "referrer-policy", "x-content-type-options"):
+        assert headers[name] == page[name]
+    assert status == 405 or body == (b"" if method == "HEAD" else b"not found\n")
+
+
 def test_head_has_no_body(server):
     status, headers, body = get(server, "/", "HEAD")
     assert status == 200
