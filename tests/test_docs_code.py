@@ -35,7 +35,18 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 
 # What the documentation tells people to call and does not come with this project.
-PROGRAMS = {"cp", "curl", "mkdir", "npm", "python3", "redis-cli", "ssh", "systemctl", "telnet"}
+PROGRAMS = {
+    "cp",
+    "curl",
+    "mkdir",
+    "npm",
+    "php",
+    "python3",
+    "redis-cli",
+    "ssh",
+    "systemctl",
+    "telnet",
+}
 
 # What the reader has, and the tests have not.
 SECRETS = {"APP_KEY": "base64:" + "A" * 43 + "=", "SECRET_KEY": "secret"}
