@@ -2,19 +2,19 @@
 
 Start it with ``python auction.py``; then, as the site would do when there is something to sell::
 
-    curl --json '{"title": "A clock", "price": 500, "seconds": 60}' http://localhost:8080/lots
+    curl --header "Authorization: Bearer gavel-token" --json '{"topic": "lots", "event":
+        {"title": "A clock", "price": 500, "seconds": 60}}' http://localhost:8080/publish
 """
 
-import json
 import secrets
 import time
 from types import SimpleNamespace
 
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.web.resource import Resource
 
 from ratchet_py import App, CallError, NotAuthorized
+from ratchet_py.push import PushCredentials, PushResource
 from ratchet_py.wamp import WampServerInterface
 
 
@@ -90,15 +90,16 @@ class Auction(WampServerInterface):
         self.log.error("An error has occurred: {exc!r}", exc=exc)
         conn.close()
 
-    def onLot(self, message):
-        """The site has a new lot: a JSON text that is posted to /lots."""
-        lot = json.loads(message)
+    def onPush(self, topic, lot):
+        """The site has a new lot; what this returns goes to all who have subscribed to "lots"."""
+        if topic.getId() != "lots":
+            raise NotAuthorized("Lots go to lots")
         lot["id"] = f"lot-{secrets.token_hex(8)}"
         lot["bidder"] = None
         lot["ends"] = int(self.now()) + lot.pop("seconds")
 
         self.lots[lot["id"]] = lot
-        self.tell("lots", lot)
+        return lot
 
     def tick(self):
         """Once a second: who has won?"""
@@ -113,21 +114,6 @@ class Auction(WampServerInterface):
             self.topics[topicId].broadcast(event, exclude)
 
 
-class Lots(Resource):
-    """Where the site posts its lots."""
-
-    isLeaf = True
-
-    def __init__(self, auction):
-        super().__init__()
-        self.auction = auction
-
-    def render_POST(self, request):
-        self.auction.onLot(request.content.read())
-        request.setResponseCode(202)
-        return b"on its way\n"
-
-
 if __name__ == "__main__":
     auction = Auction()
 
@@ -135,5 +121,5 @@ if __name__ == "__main__":
 
     app = App("localhost", 8080)
     app.route("/auction", auction)
-    app.route("/lots", Lots(auction))
+    app.route("/publish", PushResource(app, PushCredentials("gavel-token")))
     app.run()

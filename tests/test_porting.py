@@ -43,8 +43,9 @@ def phpNames(table):
 
 
 def pythonNames(cell):
-    """What a cell refers to: it is between single backticks."""
-    return [name.removeprefix("~") for name in re.findall(r"(?<![`:])`([^`]+)`(?!`)", cell)]
+    """What a cell refers to: it is between single backticks, and is no link to a page."""
+    cell = re.sub(r":\w+:`[^`]+`", "", cell)
+    return [name.removeprefix("~") for name in re.findall(r"(?<!`)`([^`]+)`(?!`)", cell)]
 
 
 def exists(name):

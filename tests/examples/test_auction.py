@@ -8,8 +8,9 @@ import pytest_twisted
 
 def offer(port, **lot):
     """What the site does."""
-    post = Request(f"http://localhost:{port}/lots", json.dumps(lot).encode())
-    with urlopen(post) as answer:
+    body = json.dumps({"topic": "lots", "event": lot}).encode()
+    headers = {"Authorization": "Bearer gavel-token", "Content-Type": "application/json"}
+    with urlopen(Request(f"http://localhost:{port}/publish", body, headers)) as answer:
         return answer.status
 
 
