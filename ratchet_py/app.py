@@ -219,7 +219,8 @@ class App:
                 app.topic("/pubsub", "news").broadcast({"title": "It works"})
 
         Args:
-            path: The route's path, as it was given to :meth:`route`.
+            path: The route's path, as it was given to :meth:`route`. Where several routes have one
+                path, for different hosts, all but the first are ``//HOST/PATH``.
             name: The topic's id.
 
         Raises:
@@ -247,8 +248,8 @@ class App:
             event: Any JSON value.
             exclude: Session ids that are not to get it.
             eligible: The only session ids that are to get it; empty for everybody.
-            path: The route's path, as it was given to :meth:`route`; where there is but one with a
-                WAMP application, it need not be said.
+            path: The route's path, as for :meth:`topic`; where there is but one with a WAMP
+                application, it need not be said.
 
         Raises:
             LookupError: No WAMP application is routed there, or it is not clear which one.
@@ -259,7 +260,7 @@ class App:
         """The server of a WAMP application.
 
         Args:
-            path: The route's path; None for the only one.
+            path: The route's path, as for :meth:`topic`; None for the only one.
 
         Raises:
             LookupError: No WAMP application is routed there, or it is not clear which one.
@@ -376,17 +377,17 @@ class App:
         authenticate: Callable[[Request], object] | None,
         auth: AuthSource | None,
     ) -> HttpServerInterface:
+        # Two routes may have one path, for different hosts.
+        name = path if path not in self._wampServers else f"//{host}{path}"
         if isinstance(controller, HttpServerInterface):
             server = _wsServerOn(controller)
             if server is not None:
                 self._add(path, server)
                 if isinstance(server.delegate, WampServer):
-                    self._wampServers[path] = server.delegate
+                    self._wampServers[name] = server.delegate
             return controller
         if isinstance(controller, WampServerInterface):
-            # Two routes may have one path, for different hosts.
-            scope = path if path not in self._wampServers else f"//{host}{path}"
-            broker = None if self.broker is None else self.broker.scoped(scope)
+            broker = None if self.broker is None else self.broker.scoped(name)
             controller = WampServer(controller, limits=self.limits, broker=broker, auth=auth)
         elif not isinstance(controller, (MessageComponentInterface, WsMessageComponentInterface)):
             raise TypeError(f"{type(controller).__name__} is nothing that a route can serve")
@@ -397,7 +398,7 @@ class App:
                 path=path,
             )
         if isinstance(controller, WampServer):
-            self._wampServers[path] = controller
+            self._wampServers[name] = controller
         server = WsServer(controller, self.limits, authenticate=authenticate or self._authenticate)
         server.enableKeepAlive(interval=self.limits.keepAlive)
         self._add(path, server)

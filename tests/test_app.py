@@ -213,6 +213,37 @@ def test_a_topic_of_no_wamp_route(app):
             app.topic(path, "news")
 
 
+def test_two_hosts_may_have_one_path():
+    app = App(None, reactor=Clock())
+    clients = []
+    for host in ("a.example", "b.example"):
+        app.route("/pubsub", PubSub(), ["*"], httpHost=host)
+        clients.append(WampClient(app.server, "/pubsub", headers={"Host": host}))
+        clients[-1].subscribe("news")
+    assert app.wampPaths == ["/pubsub", "//b.example/pubsub"]
+    for path, client in zip(app.wampPaths, clients, strict=True):
+        app.topic(path, "news").broadcast(path)
+        assert client.received == [("news", path)]
+
+
+def test_a_push_without_a_client_in_hand(app):
+    with pytest.raises(LookupError, match=r"^no WAMP application$"):
+        app.push("news", 1)
+    app.route("/one", PubSub(), ["*"])
+    client = WampClient(app.server, "/one")
+    client.subscribe("news")
+    told = []
+    app.push("news", "it works").addCallback(told.append)
+    app.push("news", "not here", eligible=["nobody"], path="/one").addCallback(told.append)
+    assert told == [(1, True), (1, True)]
+    assert client.received == [("news", "it works")]
+    app.route("/two", PubSub(), ["*"])
+    with pytest.raises(LookupError, match="say which: /one, /two"):
+        app.push("news", 1)
+    app.push("news", "nobody is there", path="/two").addCallback(told.append)
+    assert told[2:] == [(0, True)]
+
+
 def test_a_broker_is_lent_to_an_app_that_has_none():
     lent, own = MemoryBroker(), MemoryBroker()
     with App.lending(lent):

@@ -10,11 +10,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ratchet_py.push.async_client import AsyncPushClient
 from ratchet_py.push.client import PushClient, Pushed
 from ratchet_py.push.errors import PushError, PushFailed, PushRefused
 
 if TYPE_CHECKING:
+    from ratchet_py.push.async_client import AsyncPushClient
     from ratchet_py.push.credentials import PushCredentials
     from ratchet_py.push.resource import PushResource
     from ratchet_py.push.server import PushServer
@@ -31,8 +31,9 @@ __all__ = [
     "Pushed",
 ]
 
-# These know Twisted, and are imported when they are asked for.
+# Imported when they are asked for: this one knows asyncio, the others Twisted.
 _MODULES = {
+    "AsyncPushClient": "async_client",
     "PushCredentials": "credentials",
     "PushResource": "resource",
     "PushServer": "server",

@@ -60,6 +60,9 @@ class PushServer:
         routes = RouteCollection()
         routes.add("publish", pushRoute(self.resource, limits))
         self.server = IoServer(HttpServer(Router(routes), limits), limits=limits)
+        # What is refused before it is read counts where the rest does.
+        self.server.tally.refused = app.server.tally.refused
+        self.server.tally.exceeded = app.server.tally.exceeded
 
     def listen(self, *endpoints: str) -> Deferred[list[IListeningPort]]:
         """Start to listen.

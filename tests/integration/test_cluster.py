@@ -1,11 +1,16 @@
 """Several Apps over one Redis, with real clients of both versions of WAMP on each."""
 
+import signal
+
 import pytest
 import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 
+from ratchet_py import Limits
+from ratchet_py.push import PushClient, PushCredentials, PushResource
 from tests.broker.redis_server import OverRedis, RedisServer
 from tests.integration.conftest import PubSub
 from tests.integration.wire import patient
@@ -194,6 +199,29 @@ async def test_a_program_elsewhere_pushes_to_every_client(cluster, redisServer):
     assert told == b":2\r\n"
     for client in clients:
         assert await client.heard() == [8, "news", {"title": "It works"}]
+
+
+@ensureDeferred
+async def test_what_is_pushed_to_one_reaches_both(cluster, redisServer):
+    one = cluster.nodes[0].app
+    path = {"path": "/"}
+    limits = Limits(pushTimeout=0.05)
+    one.route("/publish", PushResource(one, PushCredentials("token"), limits))
+    url = f"http://localhost:{cluster.nodes[0].port}/publish"
+    with PushClient(url, "token") as client:
+        assert await deferToThread(client.push, "news", "nobody", **path) == (0, True)
+        clients = [await cluster.subscriber(0, "news"), await cluster.subscriber2(1, "news")]
+        assert await deferToThread(client.push, "news", "both", **path) == (2, True)
+        assert (await clients[0].heard())[2] == "both"
+        assert (await clients[1].heard())[4] == ["both"]
+        redisServer.send(signal.SIGSTOP)
+        events = [{"topic": topic, "event": "here"} | path for topic in ("news", "nobody")]
+        assert await deferToThread(client.pushAll, events) == ([1, 0], False)
+        assert (await clients[0].heard())[2] == "here"
+        redisServer.send(signal.SIGCONT)
+        assert (await clients[1].heard())[4] == ["here"]
+        await cluster.settle()
+        assert await deferToThread(client.push, "news", "both", **path) == (2, True)
 
 
 @ensureDeferred

@@ -76,6 +76,8 @@ async def test_what_is_too_large_is_not_even_read(serve, pushServer):
     answer = await client.response()
     assert (answer.status, answer.body) == (413, b"request body larger than 1048576 bytes\n")
     await client.end()
+    assert served.app.server.tally.refused == {413: 1}
+    assert served.app.server.tally.exceeded == {"messageSize": 1}
 
 
 class Thoughtful(Component):
