@@ -21,6 +21,7 @@ COMMON = {
     "errors": {"interfaces"},
     "limits": {"interfaces"},
     "meter": set(),
+    "backlog": set(),
     "connection": {"interfaces", "errors", "limits", "meter"},
     "component": {"interfaces", "errors", "limits", "connection", "dispatch", "meter"},
     "dispatch": {"interfaces", "errors", "limits", "connection"},
@@ -39,6 +40,16 @@ LAYERS = {
     # Its envelope is JSON as WAMP writes it.
     "broker": {"wamp.json_text", "wamp.payload"},
     "metrics": set(),
+    # The other end of the line: it speaks the same, and knows nothing of the layers that answer.
+    "client": {
+        "http.request",
+        "rfc6455",
+        "wamp.commands",
+        "wamp.cra",
+        "wamp.curie",
+        "wamp.json_text",
+        "wamp.v1",
+    },
     "jwt": {"http.request", "wamp.users"},
 }
 

@@ -3,6 +3,7 @@
 It is the counterpart of Ratchet's sister library of that name.
 """
 
+from ratchet_py.rfc6455.client_negotiator import ClientNegotiator
 from ratchet_py.rfc6455.close_code import CloseCode, isSendable
 from ratchet_py.rfc6455.frame import (
     OP_BINARY,
@@ -15,7 +16,8 @@ from ratchet_py.rfc6455.frame import (
     encode,
     encodeClose,
 )
-from ratchet_py.rfc6455.handshake import Handshake, Headers, ServerNegotiator
+from ratchet_py.rfc6455.handshake import Handshake, ServerNegotiator
+from ratchet_py.rfc6455.header_values import Headers
 from ratchet_py.rfc6455.message import Message, PreparedBytes, PreparedMessage
 from ratchet_py.rfc6455.message_buffer import MessageBuffer, Record
 from ratchet_py.rfc6455.permessage_deflate import (
@@ -31,6 +33,7 @@ __all__ = [
     "OP_PING",
     "OP_PONG",
     "OP_TEXT",
+    "ClientNegotiator",
     "CloseCode",
     "Frame",
     "Handshake",

@@ -200,12 +200,13 @@ def encode(
     return b"".join((head, mask, applyMask(payload, mask)))
 
 
-def encodeClose(code: int | None, reason: str = "") -> bytes:
-    r"""Write a server's close frame (RFC 6455 section 5.5.1).
+def encodeClose(code: int | None, reason: str = "", mask: bytes | None = None) -> bytes:
+    r"""Write a close frame (RFC 6455 section 5.5.1).
 
     Args:
         code: Why, or None for an empty close frame.
         reason: Words for it; what does not fit into the frame is cut off.
+        mask: As for :func:`encode`.
 
     Returns:
         The bytes of the wire.
@@ -220,10 +221,10 @@ def encodeClose(code: int | None, reason: str = "") -> bytes:
     if code is None:
         if reason:
             raise LocalError("a close frame without a code cannot have a reason")
-        return _SHORT_HEADS[OP_CLOSE][0]
+        return encode(b"", OP_CLOSE, mask=mask)
     if not isSendable(code):
         raise LocalError(f"close code {code} must not be sent")
     words = reason.encode("utf-8", "replace")
     if len(words) > _REASON_SIZE:
         words = words[:_REASON_SIZE].decode("utf-8", "ignore").encode()
-    return encode(code.to_bytes(2) + words, OP_CLOSE)
+    return encode(code.to_bytes(2) + words, OP_CLOSE, mask=mask)

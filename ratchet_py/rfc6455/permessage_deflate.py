@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ratchet_py.errors import LocalError, ProtocolError
+from ratchet_py.errors import LocalError, ProtocolError, RemoteError
 from ratchet_py.rfc6455.close_code import CloseCode
 from ratchet_py.rfc6455.frame import OP_BINARY, OP_TEXT, encode
 from ratchet_py.rfc6455.message import PreparedBytes, PreparedMessage
@@ -42,7 +42,7 @@ _WINDOW_BITS = re.compile(r"[89]|1[0-5]")
 
 @dataclass(frozen=True, slots=True)
 class PerMessageDeflateOptions:
-    """What a server agrees to, and how it compresses.
+    """What a server agrees to or a client offers, and how it compresses.
 
     The defaults keep no memory between messages, and let a broadcast be compressed once for all
     its receivers. Context takeover compresses better where messages resemble each other.
@@ -54,10 +54,12 @@ class PerMessageDeflateOptions:
 server_max_window_bits=12'
 
     Attributes:
-        serverNoContextTakeover: Compress each message for itself.
-        clientNoContextTakeover: Ask the client to do the same.
-        serverMaxWindowBits: How far back our compressor may refer, as a power of two: 9 to 15.
-        clientMaxWindowBits: The same, asked of a client that lets itself be asked.
+        serverNoContextTakeover: The server compresses each message for itself, or is asked to.
+        clientNoContextTakeover: The same for the client.
+        serverMaxWindowBits: How far back the server's compressor may refer, as a power of two: 9 to
+            15.
+        clientMaxWindowBits: The same for the client; a server asks it only of one that lets itself
+            be asked.
         threshold: Messages of fewer bytes are sent uncompressed.
         level: zlib's level, 0 (stored) to 9 (smallest).
         memLevel: zlib's memory level, 1 to 9.
@@ -130,6 +132,57 @@ server_max_window_bits=12'
             windowBits=serverBits,
             peerNoContextTakeover=clientAlone,
             peerWindowBits=clientBits,
+        )
+
+    def offer(self) -> str:
+        """A client's offer, for ``Sec-WebSocket-Extensions``.
+
+        Example:
+            >>> PerMessageDeflateOptions(clientNoContextTakeover=False).offer()
+            'permessage-deflate; server_no_context_takeover; client_max_window_bits'
+        """
+        offer = [NAME]
+        if self.serverNoContextTakeover:
+            offer.append("server_no_context_takeover")
+        if self.clientNoContextTakeover:
+            offer.append("client_no_context_takeover")
+        if self.serverMaxWindowBits < _LARGEST_WINDOW:
+            offer.append(f"server_max_window_bits={self.serverMaxWindowBits}")
+        bits = self.clientMaxWindowBits
+        offer.append("client_max_window_bits" + (f"={bits}" if bits < _LARGEST_WINDOW else ""))
+        return "; ".join(offer)
+
+    def agree(self, answer: Sequence[tuple[str, str | None]]) -> PerMessageDeflate:
+        """Take a server's answer to the offer (RFC 7692 section 7.1).
+
+        Args:
+            answer: Its parameters in their order; the value is None where none was given.
+
+        Returns:
+            The connection's compression.
+
+        Raises:
+            RemoteError: The answer does not go with the offer, or asks for what zlib cannot do.
+        """
+        said = dict(answer)
+        if len(said) < len(answer) or not all(_isValid(name, value) for name, value in answer):
+            raise RemoteError("the parameters of permessage-deflate are malformed")
+        serverAlone = "server_no_context_takeover" in said
+        serverBits = int(said.get("server_max_window_bits") or _LARGEST_WINDOW)
+        # None, where the server has named it without a number, is not for an answer.
+        clientBits = int(said.get("client_max_window_bits", str(_LARGEST_WINDOW)) or 0)
+        if self.serverNoContextTakeover > serverAlone or serverBits > self.serverMaxWindowBits:
+            raise RemoteError("the server's permessage-deflate is not the one offered")
+        if clientBits < _SMALLEST_WINDOW:
+            raise RemoteError(f"the server asks for a window of {clientBits} bits")
+        clientBits = min(clientBits, self.clientMaxWindowBits)
+        clientAlone = self.clientNoContextTakeover or "client_no_context_takeover" in said
+        return PerMessageDeflate(
+            self,
+            sharedWindow=clientBits if clientAlone else None,
+            windowBits=clientBits,
+            peerNoContextTakeover=serverAlone,
+            peerWindowBits=serverBits,
         )
 
 

@@ -24,10 +24,10 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ratchet_py.backlog import CHUNK, Backlog
 from ratchet_py.connection import ConnectionRecord
 from ratchet_py.dispatch import Gate
 from ratchet_py.meter import Tally
-from ratchet_py.server.backlog import CHUNK, Backlog
 
 if TYPE_CHECKING:
     from ratchet_py.server.io_server import IoServer

@@ -22,17 +22,12 @@ from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.wamp.authentication import Authenticator, Challenge, Refused
 from ratchet_py.wamp.component import Component
+from ratchet_py.wamp.cra import AUTH, AUTHREQ
 from ratchet_py.wamp.interfaces import WampServerInterface
 from ratchet_py.wamp.rules import permissions
 from ratchet_py.wamp.users import Accepted, User
 
-__all__ = ["AUTH", "AUTHREQ", "WampCra"]
-
-AUTHREQ = "http://api.wamp.ws/procedure#authreq"
-"""Called with the user's name, or null to be anonymous, and an object of the client's own."""
-
-AUTH = "http://api.wamp.ws/procedure#auth"
-"""Called with the signature, or null to be anonymous."""
+__all__ = ["WampCra"]
 
 _ERROR = "http://api.wamp.ws/error#"
 

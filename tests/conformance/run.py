@@ -1,13 +1,16 @@
-"""Runs Autobahn|Testsuite against EchoServer behind WsServer, and the tests that read its report.
+"""Runs Autobahn|Testsuite against both ends, at once, and the tests that read its reports.
+
+The ends are EchoServer behind WsServer, and a client that echoes.
 
     tox -e autobahn                 all 517 cases: ten minutes, or more on a busy machine
-    tox -e autobahn -- quick        301 of them and a taste of the compression, half a minute
+    tox -e autobahn -- quick        301 of them and a taste of the compression, a minute
     tox -e autobahn -- 7 12.1       the groups 7 and 12.1
-    tox -e autobahn -- --publish    all, and the summary table into docs/conformance.csv
+    tox -e autobahn -- --end client quick    one end alone
+    tox -e autobahn -- --publish    all, and the summary tables into docs/conformance*.csv
 
 The suite wants Python 2.7: ``python2.7`` on the PATH, or one among pyenv's versions. It gets an
-environment of its own, kept in .autobahn beside this project's other folders; the report is there
-too, to be read in a browser: .autobahn/report/index.html.
+environment of its own, kept in .autobahn beside this project's other folders; the reports are there
+too, to be read in a browser: .autobahn/server/index.html and .autobahn/client/index.html.
 """
 
 from __future__ import annotations
@@ -18,16 +21,20 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 FOLDER = ROOT / ".autobahn"
-REPORT = FOLDER / "report"
-TABLE = ROOT / "docs" / "conformance.csv"
+TABLES = {
+    "server": ROOT / "docs" / "conformance.csv",
+    "client": ROOT / "docs" / "conformance_client.csv",
+}
 
 # The last version of either that there is for Python 2.7.
 PACKAGES = ["autobahntestsuite==25.10.1", "cryptography==3.3.2"]
@@ -91,40 +98,56 @@ def wstest() -> Path:
     return command
 
 
-def runSuite(cases: list[str]) -> None:
-    """Let the suite loose on a server, and leave its report in REPORT."""
-    command = wstest()
-    shutil.rmtree(REPORT, ignore_errors=True)
-    REPORT.mkdir(parents=True)
-    (REPORT / "asked.json").write_text(json.dumps(cases))
+def spec(end: str, cases: list[str], **what: object) -> list[str | Path]:
+    """The suite's command, told what to do with an end of ours and where to put its report."""
+    report = FOLDER / end
+    shutil.rmtree(report, ignore_errors=True)
+    report.mkdir(parents=True)
+    (report / "asked.json").write_text(json.dumps(cases))
+    file = FOLDER / f"{end}.json"
+    file.write_text(json.dumps({"outdir": str(report), "cases": cases, **what}))
+    mode = {"server": "fuzzingclient", "client": "fuzzingserver"}[end]
+    return [wstest(), "--mode", mode, "--webport", "0", "--spec", file]
+
+
+def testServer(cases: list[str]) -> None:
+    """Let the suite loose on a server of ours."""
     with subprocess.Popen(
         [sys.executable, HERE / "server.py"], stdout=subprocess.PIPE, text=True
     ) as server:
         try:
-            port = int(server.stdout.readline())
-            spec = FOLDER / "spec.json"
-            servers = [{"agent": "ratchet_py", "url": f"ws://127.0.0.1:{port}"}]
-            spec.write_text(json.dumps({"outdir": str(REPORT), "servers": servers, "cases": cases}))
-            print(f"{len(cases)} cases ...", flush=True)
-            with (FOLDER / "wstest.log").open("w") as log:
-                subprocess.run(
-                    [command, "--mode", "fuzzingclient", "--spec", spec],
-                    stdout=log,
-                    stderr=log,
-                    check=True,
-                    timeout=SECONDS,
-                )
+            url = f"ws://127.0.0.1:{int(server.stdout.readline())}"
+            command = spec("server", cases, servers=[{"agent": "ratchet_py", "url": url}])
+            with (FOLDER / "server.log").open("w") as log:
+                subprocess.run(command, stdout=log, stderr=log, check=True, timeout=SECONDS)
         finally:
             server.send_signal(signal.SIGTERM)
     if server.returncode:
         sys.exit(f"the server ended with {server.returncode}")
 
 
-def publish() -> None:
-    """Write the summary of the report for the documentation."""
-    results = json.loads((REPORT / "index.json").read_text())["ratchet_py"]
+def testClient(cases: list[str]) -> None:
+    """Let a client of ours go to the suite."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{probe.getsockname()[1]}"
+    command = spec("client", cases, url=url)
+    asked = FOLDER / "client" / "asked.json"
+    with (FOLDER / "client.log").open("w") as log:
+        suite = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            client = [sys.executable, HERE / "client.py", url, asked]
+            subprocess.run(client, check=True, timeout=SECONDS)
+        finally:
+            suite.terminate()
+            suite.wait()
+
+
+def publish(end: str) -> None:
+    """Write the summary of a report for the documentation."""
+    results = json.loads((FOLDER / end / "index.json").read_text())["ratchet_py"]
     columns = ["OK", "INFORMATIONAL", "NON-STRICT"]
-    with TABLE.open("w", newline="") as file:
+    with TABLES[end].open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["Group", "Subject", "Cases", "OK", "Informational", "Non-strict", "Failed"])
         for group, title in [*GROUPS.items(), ("", "All")]:
@@ -139,16 +162,27 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("cases", nargs="*", metavar="quick|GROUP|CASE", help="not all cases")
-    parser.add_argument("--publish", action="store_true", help="write the table of the docs")
+    parser.add_argument("--end", choices=TABLES, help="test the server or the client alone")
+    parser.add_argument("--publish", action="store_true", help="write the tables of the docs")
     arguments = parser.parse_args()
+    ends = [arguments.end] if arguments.end else list(TABLES)
     cases = select(arguments.cases)
     if arguments.publish and cases != ALL:
         parser.error("only a run of all cases is published")
-    runSuite(cases)
+    wstest()
+    for end in TABLES:
+        # What an earlier run has left would be read as this one's.
+        shutil.rmtree(FOLDER / end, ignore_errors=True)
+    print(f"{len(cases)} cases for the {' and the '.join(ends)} ...", flush=True)
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit({"server": testServer, "client": testClient}[e], cases) for e in ends]
+        for run in runs:
+            run.result()
     tests = HERE / "test_autobahn.py"
     failed = subprocess.run([sys.executable, "-m", "pytest", "-q", tests], cwd=ROOT).returncode
     if arguments.publish and not failed:
-        publish()
+        for end in ends:
+            publish(end)
     return failed
 
 

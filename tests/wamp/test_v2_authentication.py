@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from ratchet_py.wamp import Authenticator, User, WampServer
-from ratchet_py.wamp.wamp_cra import AUTHREQ
+from ratchet_py.wamp.cra import AUTHREQ
 
 JOE = User("joe", "member", secret="geheim", ticket="t-0815", extra={"email": "joe@example.com"})
 ANN = User.salted("ann", "her password", "admin", salt="pepper", iterations=100)

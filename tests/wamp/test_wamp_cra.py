@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from ratchet_py.wamp import Authenticator, CallableAuthStore, Rule, User, WampServer
-from ratchet_py.wamp.wamp_cra import AUTH, AUTHREQ
+from ratchet_py.wamp.cra import AUTH, AUTHREQ
 
 ERROR = "http://api.wamp.ws/error#"
 NOT_AUTHORIZED = ERROR + "not-authorized"

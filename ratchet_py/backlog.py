@@ -1,4 +1,4 @@
-"""What a client has been sent and its transport has not taken yet."""
+"""What has been sent to the other end and its transport has not taken yet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Backlog:
     Attributes:
         size: How many bytes wait, those included that the transport was given last.
         drained: Who waits for the queue to be empty.
-        reading: Whether the client is still read although so much waits.
+        reading: Whether the other end is still read although so much waits.
     """
 
     __slots__ = (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from ratchet_py.server.backlog import CHUNK, Backlog
+from ratchet_py.backlog import CHUNK, Backlog
 
 
 @pytest.fixture
