@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+import idna
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import optionsForClientTLS
 
 from ratchet_py.errors import LocalError
+from ratchet_py.http.request import splitAuthority
 
 __all__ = ["Address"]
 
@@ -38,7 +40,7 @@ class Address:
         '/run/chat.sock'
 
     Attributes:
-        host: The host name, or the IP address without brackets.
+        host: The host name, in ASCII, or the IP address without brackets.
         port: The TCP port.
         path: The UNIX socket, if it is one.
         isSecure: Whether to speak TLS.
@@ -90,8 +92,15 @@ class Address:
         if parts.username is not None:
             user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             authorization = "Basic " + b64encode(user.encode()).decode()
+        host = parts.hostname or "localhost"
+        try:
+            if not host.isascii():
+                host = idna.encode(host, uts46=True).decode()
+            splitAuthority(f"[{host}]" if ":" in host else host)
+        except ValueError:
+            raise LocalError("the URL has a host that is none") from None
         return cls(
-            host=parts.hostname or "localhost",
+            host=host,
             port=_PORTS[parts.scheme] if port is None else port,
             path=unquote(path),
             isSecure=parts.scheme == "wss",
@@ -102,8 +111,7 @@ class Address:
     @property
     def hostField(self) -> str:
         """The value of the ``Host`` field: without a port that goes without saying."""
-        host = self.host if self.host.isascii() else self.host.encode("idna").decode()
-        host = f"[{host}]" if ":" in host else host
+        host = f"[{self.host}]" if ":" in self.host else self.host
         isUsual = self.path or self.port == _PORTS["wss" if self.isSecure else "ws"]
         return host if isUsual else f"{host}:{self.port}"
 

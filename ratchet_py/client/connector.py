@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import connectProtocol
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
 
 from ratchet_py import __version__
 from ratchet_py.client.address import Address
@@ -39,6 +41,19 @@ _OURS = frozenset(
         "upgrade",
     }
 )
+
+
+class _Factory(Factory):
+    """Makes no protocol but the one that it has got, and no noise."""
+
+    noisy = False
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+
+    def buildProtocol(self, addr: IAddress | None) -> Opening:
+        """The one protocol (IProtocolFactory)."""
+        return self._opening
 
 
 class Connector:
@@ -119,7 +134,7 @@ class Connector:
         address = Address.parse(url)
         negotiator = ClientNegotiator(subProtocols, self._compression)
         request = _request(address, negotiator, headers or {})
-        return Deferred.fromCoroutine(self._open(address, negotiator, request))
+        return _cancellable(Deferred.fromCoroutine(self._open(address, negotiator, request)))
 
     async def _open(
         self, address: Address, negotiator: ClientNegotiator, request: Request
@@ -131,9 +146,7 @@ class Connector:
             endpoint = address.endpoint(
                 self.reactor, self._connectTimeout, self._trustRoot, self._clientCertificate
             )
-            await connectProtocol(endpoint, opening)
-        except CancelledError:
-            raise
+            await endpoint.connect(_Factory(opening))
         except Exception as exc:
             raise ConnectError(f"{address}: {exc}") from exc
         return await opening.opened
@@ -170,6 +183,24 @@ def connect(
         A Deferred of the connection; see there.
     """
     return Connector(reactor, **options)(url, subProtocols, headers)
+
+
+def _cancellable(opening: Deferred[WebSocket]) -> Deferred[WebSocket]:
+    """Cancelled, it fails with ``CancelledError``, where endpoints have errors of their own."""
+    isCancelled = False
+
+    def cancel(_: object) -> None:
+        nonlocal isCancelled
+        isCancelled = True
+        opening.cancel()
+
+    def fire(result: WebSocket | Failure) -> None:
+        if not isCancelled:
+            opened.callback(result)
+
+    opened: Deferred[WebSocket] = Deferred(cancel)
+    opening.addBoth(fire)
+    return opened
 
 
 def _request(address: Address, negotiator: ClientNegotiator, headers: Mapping[str, str]) -> Request:

@@ -147,10 +147,10 @@ def serve():
     """``await serve(controller, path="/", limits=...)``, or with a mapping of paths."""
     all_ = []
 
-    async def start(controllers, *, host="localhost", origins=(), limits=None, **options):
+    async def start(controllers, *, host="localhost", port=0, origins=(), limits=None, **options):
         from twisted.internet import reactor
 
-        app = App(host, 0, "127.0.0.1", reactor=reactor, limits=limits or Limits(), **options)
+        app = App(host, port, "127.0.0.1", reactor=reactor, limits=limits or Limits(), **options)
         if not isinstance(controllers, dict):
             controllers = {"/": controllers}
         for path, controller in controllers.items():
