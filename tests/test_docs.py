@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import ratchet_py
-from ratchet_py import Limits
+from ratchet_py import ComponentInterface, Limits, session, wamp, websocket
+from ratchet_py.http import HttpServerInterface
 from ratchet_py.server import Limiter
 
 ROOT = Path(__file__).parent.parent
@@ -84,6 +85,22 @@ def test_a_layer_has_its_page_under_ratchets_headings(page):
     underlined = [line for line, under in pairwise(lines) if set(under) == {"-"}]
 
     assert underlined == HEADINGS
+
+
+def test_every_component_is_a_page():
+    """But those that are applications, and those that ``App`` alone makes."""
+    pages = {page.stem for page in LAYERS} | {"echo_server", "resource_controller"}
+    packages = (ratchet_py, ratchet_py.http, ratchet_py.server, session, wamp, websocket)
+    exported = (getattr(package, name) for package in packages for name in package.__all__)
+    components = {
+        each
+        for each in exported
+        if inspect.isclass(each)
+        and issubclass(each, (ComponentInterface, HttpServerInterface))
+        and not inspect.isabstract(each)
+    }
+
+    assert {re.sub(r"(?<!^)(?=[A-Z])", "_", each.__name__).lower() for each in components} <= pages
 
 
 def test_every_example_is_shown_and_tested():
