@@ -170,6 +170,9 @@ class Options(BaseOptions):
             raise UsageError("--app and --route exclude each other: an App has its own routes")
         if self["admin"] is None and (self["admin-token"] or self["admin-hosts"]):
             raise UsageError("--admin-token and --admin-host need --admin")
+        seconds = self["drain-seconds"]
+        if seconds is not None and not 0 <= seconds < float("inf"):
+            raise UsageError(f"--drain-seconds {seconds}: it is a number of seconds from 0 on")
         if self["push"] is None and self["admin"] is None and _hasCredentials(self):
             raise UsageError("--push-token and --push-secret need --push or --admin")
 

@@ -35,6 +35,7 @@ from ratchet_py.server.io_connection import (
     MeasuredIoConnection,
     attach,
 )
+from ratchet_py.server.proxy_protocol import ProxyFactory
 from ratchet_py.server.refuser import Refuser, refusalOf
 from ratchet_py.server.shutdown import closeOnShutdown
 
@@ -48,6 +49,8 @@ BACKLOG = 1024
 # The endpoints of Twisted's that have a number for that. Theirs is 50, and who finds no room among
 # them tries again a second later.
 _QUEUES = re.compile(r"(haproxy:)?(tcp6?|ssl|unix):")
+
+_PROXIED = "haproxy:"
 
 # Less than the ten seconds that Docker gives before it kills.
 DRAIN_SECONDS = 9.0
@@ -292,7 +295,9 @@ class IoServer(Factory):
     def _open(self, endpoint: str) -> Deferred[IListeningPort]:
         if _QUEUES.match(endpoint) and ":backlog=" not in endpoint:
             endpoint += f":backlog={BACKLOG}"
-        listening: Deferred[IListeningPort] = serverFromString(self.loop, endpoint).listen(self)
+        inner = endpoint.removeprefix(_PROXIED)
+        factory = self if inner is endpoint else ProxyFactory(self)  # type: ignore[no-untyped-call]
+        listening: Deferred[IListeningPort] = serverFromString(self.loop, inner).listen(factory)
         return listening
 
     def _opened(self, results: list[tuple[bool, Any]]) -> Any:

@@ -319,12 +319,24 @@ async def test_who_sends_nothing_through_the_proxy_is_dropped_in_time(serve):
     await served.stop()
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"PROXY TCP4 \xff\xfe 127.0.0.1 1 2\r\n",
+        b"PROXY TCP4 192.0.2.1 127.0.0.1 one two\r\n",
+        b"PROXY TCP5 192.0.2.1 127.0.0.1 1 2\r\n",
+        b"PROXY " + b"x" * 200,
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x02ab",
+    ],
+)
 @pytest_twisted.ensureDeferred
-async def test_a_bad_proxy_header_ends_it_before_it_began(serve):
+async def test_a_bad_proxy_header_ends_it_before_it_began(serve, header):
+    """And is nothing to write home about: whoever reaches the port can send it."""
     served = await serve("haproxy-buffered")
     served.kind = "tcp"  # a client that does not speak the proxy's protocol
     client = await served.connect()
-    await client.send(b"GET / HTTP/1.1\r\n\r\n")
+    await client.send(header)
     await client.end()
     assert served.app.told == []
     await served.stop()
