@@ -20,7 +20,6 @@ from ratchet_py.meter import Tally
 from ratchet_py.push.body import Item, parse
 from ratchet_py.push.credentials import PushCredentials
 from ratchet_py.push.signature import SIGNATURE, TIMESTAMP
-from ratchet_py.wamp import json_text
 from ratchet_py.wamp.topic_manager import TopicManager
 from ratchet_py.wamp.wamp_server import WampServer
 
@@ -206,13 +205,9 @@ async def _admit(managers: Sequence[TopicManager], items: Sequence[Item]) -> lis
     events = []
     for manager, item in zip(managers, items, strict=True):
         try:
-            event = await manager.admit(item.topic, item.event)
+            events.append(await manager.admit(item.topic, item.event))
         except CallError as exc:
             raise HttpError(403, f"{item.where}{exc.desc or exc.uri}") from None
-        if event is not item.event:
-            # Now, because later it would be too late for those before it.
-            json_text.encode(event)
-        events.append(event)
     return events
 
 

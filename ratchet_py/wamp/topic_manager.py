@@ -16,6 +16,7 @@ from ratchet_py.errors import CallError
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.meter import Meter
+from ratchet_py.wamp import json_text
 from ratchet_py.wamp.interfaces import WampServerInterface
 from ratchet_py.wamp.topic import SessionDetails, Topic
 from ratchet_py.wamp.wamp_connection import WampConnection
@@ -90,6 +91,7 @@ class TopicManager(WampServerInterface):
 
         Raises:
             CallError: The application refuses it.
+            LocalError: What the application has made of it has no form in JSON.
         """
         onPush = getattr(self.app, "onPush", None)
         if onPush is None:
@@ -98,7 +100,10 @@ class TopicManager(WampServerInterface):
         pending = None if result is None else toDeferred(result)
         if pending is not None:
             result = await pending
-        return event if result is None else result
+        admitted = event if result is None else result
+        # Now: of a list nobody is to get anything before all of it is found good.
+        json_text.encode(admitted)
+        return admitted
 
     def push(
         self, topic: str, event: Any, exclude: Sequence[str] = (), eligible: Sequence[str] = ()

@@ -208,6 +208,10 @@ class Judge(Component):
                 raise RuntimeError("the application")
             case "no form":
                 return float("nan")
+            case {"spoil": _}:
+                event["spoil"] = object()
+            case {"add": _}:
+                event["added"] = 1
             case "later":
                 return self.later(event)
             case ["wait", *_]:
@@ -227,9 +231,10 @@ def judge():
 def test_the_application_sees_and_changes_what_is_pushed(judge):
     site = Site(pubsub=judge)
     page = site.page("news")
-    for event in ("as it is", "change", "later"):
+    for event in ("as it is", "change", "later", {"add": 0}):
         assert site.push({"topic": "news", "event": event}).status == 202
-    assert [event for _, event in page.received] == ["as it is", {"changed": True}, "LATER"]
+    events = ["as it is", {"changed": True}, "LATER", {"add": 0, "added": 1}]
+    assert [event for _, event in page.received] == events
     assert judge.pushed[0] == ("news", 1, "as it is")
 
 
@@ -240,6 +245,7 @@ def test_the_application_sees_and_changes_what_is_pushed(judge):
         ("full", 403, "http://example.com/error#full"),
         ("fail", 500, "the application has failed"),
         ("no form", 500, "the application has failed"),
+        ({"spoil": 1}, 500, "the application has failed"),
     ],
 )
 def test_what_the_application_refuses_goes_to_nobody(judge, loggedFailures, event, status, reason):
