@@ -13,6 +13,7 @@ from ratchet_py.session.handlers.laravel_handlers import (
     LaravelDatabaseSessionHandler,
     LaravelFileSessionHandler,
 )
+from ratchet_py.session.handlers.memcached_session_handler import MemcachedSessionHandler
 from ratchet_py.session.handlers.native_file_session_handler import NativeFileSessionHandler
 from ratchet_py.session.handlers.pdo_session_handler import PdoSessionHandler
 from ratchet_py.session.handlers.redis_session_handler import RedisSessionHandler
@@ -31,6 +32,7 @@ __all__ = [
     "LaravelFileSessionHandler",
     "LaravelSessions",
     "MalformedSession",
+    "MemcachedSessionHandler",
     "NativeFileSessionHandler",
     "PdoSessionHandler",
     "PhpSessions",

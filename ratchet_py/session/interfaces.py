@@ -13,9 +13,10 @@ class SessionHandlerInterface(ABC):
     Example:
         A store of your own::
 
-            class MemcachedSessionHandler(SessionHandlerInterface):
-                def read(self, id):
-                    return self.client.get("memc.sess.key." + id)
+            class MongoSessionHandler(SessionHandlerInterface):
+                async def read(self, id):
+                    found = await self.collection.find_one({"_id": id})
+                    return None if found is None else found["data"]
     """
 
     @abstractmethod

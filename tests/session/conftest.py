@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -21,7 +24,11 @@ NEEDS = {
     "symfony.php": ("Symfony/Component/HttpFoundation/autoload.php", "php-symfony-http-foundation"),
     "laravel.php": ("Illuminate/Session/autoload.php", "php-illuminate-session"),
 }
-EXTENSIONS = {"redis": "php-redis", "pdo_sqlite": "php-sqlite3"}
+EXTENSIONS = {
+    "memcached": "php-memcached",
+    "pdo_sqlite": "php-sqlite3",
+    "redis": "php-redis",
+}
 
 
 def missing(program, extensions):
@@ -36,18 +43,30 @@ def missing(program, extensions):
     return next((EXTENSIONS[name] for name in extensions if name not in loaded), None)
 
 
+def unavailable(reason):
+    """Skip the test, but not where all is to be tested."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 @pytest.fixture
 def php():
     """``php("native.php", ...)`` runs a program of the folder ``site`` and returns what it says."""
 
-    def run(program, *arguments, extensions=()):
+    def run(program, *arguments, extensions=(), setting="precision=14"):
         package = missing(program, extensions)
         if package is not None:
-            reason = f"a part of PHP is not there: apt install {package}"
-            if os.environ.get("CI"):
-                pytest.fail(reason)
-            pytest.skip(reason)
-        command = ["php", "-d", "display_errors=stderr", "-d", "error_reporting=8191"]
+            unavailable(f"a part of PHP is not there: apt install {package}")
+        command = [
+            "php",
+            "-d",
+            "display_errors=stderr",
+            "-d",
+            "error_reporting=8191",
+            "-d",
+            setting,
+        ]
         found = subprocess.run(
             [*command, str(SITE / program), *map(str, arguments)],
             capture_output=True,
@@ -84,6 +103,76 @@ def redisServer(freePort, tmp_path):
     server.start()
     yield server
     server.kill()
+
+
+class Memcached:
+    """A memcached that can be killed and started again, always on the same port."""
+
+    def __init__(self, port):
+        self.port = port
+        self._process = None
+
+    def start(self):
+        """Start it, and wait until it serves."""
+        command = shutil.which("memcached")
+        if command is None:
+            unavailable("there is no memcached: apt install memcached")
+        options = ["-l", "127.0.0.1", "-p", str(self.port), "-u", getpass.getuser()]
+        self._process = subprocess.Popen([command, *options])
+        while True:
+            try:
+                return self.ask(b"version")
+            except ConnectionRefusedError:
+                assert self._process.poll() is None
+
+    def ask(self, command):
+        """Give it a command and return the first bytes of its reply."""
+        with socket.create_connection(("127.0.0.1", self.port)) as client:
+            client.sendall(command + b"\r\n")
+            return client.recv(65536)
+
+    def put(self, key, value, flags=0):
+        """Store a value."""
+        assert self.ask(b"set %b %d 0 %d\r\n%b" % (key, flags, len(value), value)) == b"STORED\r\n"
+
+    def stop(self):
+        """Have it stand still, until :meth:`resume`."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)
+
+    def resume(self):
+        """Have it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        """End it without a word."""
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture
+def memcached(freePort):
+    """A memcached that serves."""
+    server = Memcached(freePort)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def memcachedHandler(memcached):
+    """Makes a ``MemcachedSessionHandler`` of that memcached."""
+    from ratchet_py.session import MemcachedSessionHandler
+
+    made = []
+
+    def make(**options):
+        made.append(MemcachedSessionHandler(f"tcp:127.0.0.1:{memcached.port}", **options))
+        return made[-1]
+
+    yield make
+    for handler in made:
+        handler.close()
 
 
 @pytest.fixture

@@ -7,11 +7,13 @@ import socket
 import sqlite3
 import sys
 import types
+import zlib
+from contextlib import suppress
 
 import pytest
 import pytest_twisted
 from twisted.enterprise.adbapi import ConnectionLost
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 
 from ratchet_py.errors import LocalError
 from ratchet_py.session import (
@@ -20,17 +22,18 @@ from ratchet_py.session import (
     LaravelDatabaseSessionHandler,
     LaravelFileSessionHandler,
     MalformedSession,
+    MemcachedSessionHandler,
     NativeFileSessionHandler,
     PdoSessionHandler,
     RedisSessionHandler,
 )
+from ratchet_py.session.stored import asked
 
 ID = "cbd2c8b5f0a94d1e8f7a6b5c4d3e2f1a"
 
 
 async def read(handler, id=ID):
-    found = handler.read(id)
-    return await found if isinstance(found, Deferred) else found
+    return await asked(handler.read, id)
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -278,12 +281,12 @@ async def test_redis_gives_bytes_whatever_they_look_like(redisServer, redisHandl
     assert not await read(redisHandler(), "other")
 
 
-async def until(handler, data):
+async def until(handler, data, id=ID):
     from twisted.internet import reactor, task
 
     while True:
         try:
-            assert await read(handler) == data
+            assert await read(handler, id) == data
         except ConnectionError:
             await task.deferLater(reactor, 0.01)
         else:
@@ -326,6 +329,60 @@ async def test_redis_that_does_not_let_us_in_is_asked_again(redisServer, redisHa
     finally:
         await handler.close()
         await wrong.close()
+
+
+# -- memcached -------------------------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+async def test_memcached_that_is_lost_is_found_again(memcached, memcachedHandler):
+    memcached.put(b"memc.sess.key.a", b"data")
+    handler = memcachedHandler()
+    reads = await gatherResults([Deferred.fromCoroutine(read(handler, "a")) for _ in range(3)])
+    assert reads == [b"data"] * 3
+    assert memcached.ask(b"stats").count(b"curr_connections 2\r\n") == 1
+    memcached.kill()
+    for _ in range(2):
+        with pytest.raises(Exception, match=r"lost|clean|refused"):
+            await read(handler, "a")
+    memcached.start()
+    memcached.put(b"memc.sess.key.a", b"again")
+    await until(handler, b"again", "a")
+
+
+@pytest_twisted.ensureDeferred
+async def test_memcached_that_is_silent_is_lost(memcached, memcachedHandler):
+    memcached.put(b"memc.sess.key.a", b"of a")
+    handler = memcachedHandler(timeout=0.05)
+    assert await read(handler, "a") == b"of a"
+    memcached.stop()
+    try:
+        with pytest.raises(Exception, match=r"[Tt]imeout"):
+            await read(handler, "a")
+    finally:
+        memcached.resume()
+    # The answer to that is not taken for the answer to this.
+    assert await read(handler, "b") == b""
+
+
+@pytest.mark.parametrize("value", [b"", b"1234", b"1234nonsense", b"1234" + zlib.compress(b"")[:3]])
+@pytest_twisted.ensureDeferred
+async def test_what_memcached_has_compressed_badly(value, memcached, memcachedHandler):
+    memcached.put(b"memc.sess.key.a", value, flags=0b110000)
+    with suppress(MalformedSession):
+        assert await read(memcachedHandler(), "a") == b""
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_memcached_has_inflates_only_so_far(memcached, memcachedHandler):
+    bomb = b"1234" + zlib.compress(bytes(100_000_000))
+    memcached.put(b"memc.sess.key.a", bomb, flags=0b110000)
+    assert len(await read(memcachedHandler(), "a")) == 1024 * 1024 + 1
+
+
+def test_an_endpoint_that_is_none():
+    with pytest.raises(ValueError, match="Unknown endpoint"):
+        MemcachedSessionHandler("here:1")
 
 
 def test_a_url_that_is_none():

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 from twisted.enterprise import adbapi
+from twisted.internet.defer import maybeDeferred
 
 from ratchet_py import App
 from ratchet_py.session import Session
@@ -50,6 +51,10 @@ def where(tmp_path, request, monkeypatch):
         pools = []
 
         @property
+        def memcached(self):
+            return request.getfixturevalue("memcached").port
+
+        @property
         def redis(self):
             return request.getfixturevalue("redisServer").port
 
@@ -85,9 +90,14 @@ def redis(where, php, laravel):
     return "PHPSESSID=" + php("native.php", "redis", path, "php", extensions=["redis"])
 
 
+def memcached(where, php, laravel):
+    path = f"127.0.0.1:{where.memcached}"
+    return "PHPSESSID=" + php("native.php", "memcached", path, "php", extensions=["memcached"])
+
+
 def symfony(kind, extension):
     def write(where, php, laravel):
-        path = {"files": where.folder, "pdo": where.database}.get(kind) or where.redis
+        path = {"files": where.folder, "pdo": where.database}.get(kind) or getattr(where, kind)
         return "PHPSESSID=" + php("symfony.php", kind, path, extensions=extension)
 
     return write
@@ -132,10 +142,12 @@ def own(where, php, laravel):
 WRITERS = [
     native,
     redis,
+    memcached,
     mysite,
     symfony("files", []),
     symfony("pdo", ["pdo_sqlite"]),
     symfony("redis", ["redis"]),
+    symfony("memcached", ["memcached"]),
     laravels("file"),
     laravels("database"),
     laravels("redis"),
@@ -163,6 +175,8 @@ async def test_the_code_of_the_page(block, write, where, php, laravel):
         code = code.replace(folder, str(where.folder))
     if "redis://" in code:
         code = code.replace("6379", str(where.redis))
+    if "11211" in code:
+        code = code.replace("11211", str(where.memcached))
     names = {}
     with App.marking() as apps:
         # How it is served, the page says at its beginning.
@@ -179,7 +193,7 @@ async def test_the_code_of_the_page(block, write, where, php, laravel):
         await served.stop()
         handler = names.get("handler", names["sessions"])
         if hasattr(handler, "close"):
-            await handler.close()
+            await maybeDeferred(handler.close)
 
 
 def test_a_token_of_symfony_is_read():

@@ -75,13 +75,40 @@ async def test_redis(php, redisServer, redisHandler):
     assert (await find(prefixed, other)).get("visits") == 7
 
 
-@pytest.mark.parametrize("kind", ["files", "pdo", "redis"])
+@pytest_twisted.ensureDeferred
+async def test_memcached(php, memcached, memcachedHandler):
+    where = f"127.0.0.1:{memcached.port}"
+    id = php("native.php", "memcached", where, "php", extensions=["memcached"])
+    sessions = PhpSessions(memcachedHandler())
+    assert (await find(sessions, id)).get("binary") == b"\xff\x00|"
+    assert await find(sessions, "x" * 32) is None
+    assert await find(sessions, "x" * 256) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_memcached_has_compressed(php, memcached, memcachedHandler):
+    def write(compression):
+        setting = f"memcached.compression_type={compression}"
+        arguments = ["memcached", memcached.port, "long"]
+        return php("symfony.php", *arguments, extensions=["memcached"], setting=setting)
+
+    sessions = PhpSessions(memcachedHandler(prefix="sf2s"))
+    assert (await find(sessions, write("zlib"))).get("text") == "x" * 5000
+    with pytest.raises(MalformedSession, match=r"memcached\.compression_type"):
+        await find(sessions, write("fastlz"))
+
+
+@pytest.mark.parametrize("kind", ["files", "memcached", "pdo", "redis"])
 @pytest_twisted.ensureDeferred
 async def test_symfony(kind, php, tmp_path, request):
     extensions = ()
     if kind == "files":
         path = tmp_path
         handler = NativeFileSessionHandler(str(tmp_path))
+    elif kind == "memcached":
+        extensions = ["memcached"]
+        path = request.getfixturevalue("memcached").port
+        handler = request.getfixturevalue("memcachedHandler")(prefix="sf2s")
     elif kind == "redis":
         extensions = ["redis"]
         path = request.getfixturevalue("redisServer").port

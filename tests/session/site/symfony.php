@@ -12,6 +12,10 @@ if ($kind === 'pdo') {
     if (!filesize($path)) {
         $handler->createTable();
     }
+} elseif ($kind === 'memcached') {
+    $memcached = new Memcached();
+    $memcached->addServer('127.0.0.1', (int) $path);
+    $handler = new Handler\MemcachedSessionHandler($memcached);
 } elseif ($kind === 'redis') {
     $redis = new Redis();
     $redis->connect('127.0.0.1', (int) $path);
@@ -26,6 +30,9 @@ $session->getFlashBag()->add('notice', 'hello');
 if (($argv[3] ?? '') !== 'guest') {
     $session->set('name', 'Ann');
     $session->set('cart', ['apple' => 2]);
+    if (($argv[3] ?? '') === 'long') {
+        $session->set('text', str_repeat('x', 5000));
+    }
 }
 $session->save();
 echo $session->getId();
