@@ -80,6 +80,9 @@ class RatchetResource(Resource):
     def render(self, request: Any) -> Any:
         """Take over the request's connection; twisted.web is done with it."""
         channel = request.channel
+        if channel is None:
+            # The client has gone while the site was looking for us.
+            return NOT_DONE_YET
         if not isinstance(channel, HTTPChannel) or not isAdoptable(channel.transport):
             # 426 would have to name a protocol in Upgrade, which HTTP/2 does not allow.
             return _refuse(request, 505, "WebSocket needs a connection of HTTP/1.1 for itself")

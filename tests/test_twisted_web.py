@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import pytest_twisted
 from klein import Klein
@@ -16,8 +18,10 @@ from twisted.internet.endpoints import (
 from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import CertificateOptions
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
+from twisted.web.server import Request as WebRequest
 from twisted.web.static import Data
 from zope.interface import implementer
 
@@ -250,6 +254,31 @@ async def test_who_waits_for_the_end_of_the_request_is_told(beside, echo):
     assert (await client.response()).status == 101
     assert len(ends) == 1
     await echoes(client)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_goes_before_the_site_has_found_the_resource(beside, echo):
+    served = await beside(WsServer(echo))
+    client = await served.client(upgrade("/wait"))
+    asked = await patient(served.waiting.asked, "the request")
+    gone = asked.notifyFinish().addErrback(lambda _: None)
+    client.reset()
+    await patient(gone, "the end")
+    asked.render(served.resource)
+    assert served.resource.ioServer.tally.connections == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_of_twisted_web_stays(beside, echo):
+    served = await beside(WsServer(echo))
+    clients = [await served.client(get() + upgrade()) for _ in range(3)]
+    for client in clients:
+        assert (await client.response()).body == b"hello"
+        assert (await client.response()).status == 101
+    gc.collect()
+    kinds = [type(each) for each in gc.get_objects()]
+    assert kinds.count(HTTPChannel) == kinds.count(WebRequest) == 0
+    assert len(served.resource.ioServer.connections) == 3
 
 
 # -- transports ------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class Room:
         raiseAll([*self._failures(), *self.logged])
 
     def _connect(self, how: Any, served: Any, **options: Any) -> Any:
-        key = (id(served), options.get("path", ""))
+        key = (id(served), options.get("path", "").partition("?")[0])
         if key in self._served:
             client = how(self._served[key][1], **options)
         else:

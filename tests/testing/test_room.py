@@ -61,7 +61,7 @@ def test_topics_are_of_one_application_at_one_path():
         ann, bob = room.connect(application), room.connect(application)
         elsewhere = room.connect(application, "/elsewhere")
         other = room.connect(PubSub())
-        newer = room.connect(application, subProtocol="wamp.2.json")
+        newer = room.connect(application, "/?x=1", subProtocol="wamp.2.json")
         for client in room.clients:
             client.subscribe("news")
         ann.publish("news", 1)
