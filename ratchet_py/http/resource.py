@@ -129,8 +129,37 @@ def _originForm(request: Request) -> bytes:
     return line.encode("ascii") + request.head[request.head.index(b"\r\n") :]
 
 
+class _Head:
+    """A resource that is asked for its head alone.
+
+    ``twisted.web`` logs a line for each such request that a resource answers as if it were GET, and
+    most do that: a client could fill a disk.
+    """
+
+    def __init__(self, resource: IResource) -> None:
+        self._resource = resource
+
+    def render(self, request: Any) -> Any:
+        body = self._resource.render(request)
+        if not isinstance(body, bytes) or not body:
+            return body
+        request.setHeader("Content-Length", str(len(body)))
+        return b""
+
+
+class _WebRequest(WebRequest):
+    """A request of ``twisted.web`` that is not logged."""
+
+    def render(self, resrc: Any) -> None:
+        """Ask the resource for the answer."""
+        isHead = self.method == b"HEAD"
+        super().render(_Head(resrc) if isHead else resrc)  # type: ignore[no-untyped-call]
+
+
 class _Site(Site):
     """What is common to the requests of one tree: its root, and the browsers' sessions."""
+
+    requestFactory = _WebRequest
 
     def getResourceFor(self, request: Any) -> Any:
         """Begin below the path of the route."""

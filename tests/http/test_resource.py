@@ -9,6 +9,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
+from twisted.logger import capturedLogs
 from twisted.web.client import Agent, HTTPConnectionPool, readBody
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -203,10 +204,18 @@ def test_another_version(conn):
     assert ask(serve(Route("/", Echo())), conn, get(version="2.0"))[0][0] == 505
 
 
-def test_head(conn):
-    server = serve(Route("/page", Data(b"hello", "text/plain")))
-    ask(server, conn, get("/page", method="HEAD"))
+class Page(Resource):
+    def render_GET(self, request):
+        return b"hello"
 
+
+@pytest.mark.parametrize("page", [Data(b"hello", "text/plain"), Page()])
+def test_head(conn, page):
+    server = serve(Route("/page", page))
+    with capturedLogs() as events:
+        ask(server, conn, get("/page", method="HEAD"))
+
+    assert events == []
     assert conn.status == 200
     assert conn.answerHeaders["Content-Length"] == "5"
     assert conn.answerBody == b""
