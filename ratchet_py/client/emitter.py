@@ -46,6 +46,15 @@ class Emitter:
         self._listeners[event].append(listener)
         return self
 
+    def once(self, event: str, listener: Callable[..., object]) -> Self:
+        """Call a function the next time that something happens, and not again."""
+
+        def first(*args: Any) -> object:
+            self.removeListener(event, first)
+            return listener(*args)
+
+        return self.on(event, first)
+
     def removeListener(self, event: str, listener: Callable[..., object]) -> None:
         """Call it no more; nothing happens if it is not called anyway."""
         if listener in self._listeners[event]:

@@ -481,6 +481,15 @@ def test_a_listener_that_fails_is_an_error_and_nothing_else(line):
     assert len(errors) == 3
 
 
+def test_a_listener_for_once(line):
+    one = line()
+    seen = []
+    one.conn.once("message", seen.append).once("pong", seen.append)
+    one.say("one", Frame(b"pong", opcode=OP_PONG), "two", Frame(b"pong", opcode=OP_PONG))
+    assert seen == ["one", b"pong"]
+    assert result(one.conn.receive()) == "two"
+
+
 def test_there_is_no_such_event(line):
     with pytest.raises(LocalError, match="'messages'"):
         line().conn.on("messages", print)

@@ -22,6 +22,7 @@ from ratchet_py.errors import LocalError
 from ratchet_py.limits import Limits
 from ratchet_py.rfc6455.header_values import acceptKey
 from ratchet_py.server import EchoServer
+from ratchet_py.websocket import WsServerInterface
 from tests.integration.wire import patient, text
 
 OPEN = (
@@ -130,7 +131,7 @@ async def test_more_than_both_ends_hold_goes_through(serve, echo):
 
 @pytest_twisted.ensureDeferred
 async def test_headers_a_user_and_a_subprotocol(serve):
-    class Speaks(EchoServer):
+    class Speaks(EchoServer, WsServerInterface):
         def getSubProtocols(self):
             return ["chat"]
 
@@ -139,9 +140,6 @@ async def test_headers_a_user_and_a_subprotocol(serve):
             conn.send(f"{request.headers['Authorization']} {request.headers['X-Room']}")
             conn.send(f"{request.uri} {request.headers['User-Agent']}")
 
-    from ratchet_py.websocket import WsServerInterface
-
-    WsServerInterface.register(Speaks)
     served = await serve({"/chat": Speaks()}, origins=["*"])
     url = f"ws://ann:secret@localhost:{served.port}/chat?room=1"
     conn = await connect(url, ["other", "chat"], {"X-Room": "blue", "user-agent": "mine"})
