@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import quoteStringArgument
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
@@ -283,24 +283,33 @@ class App:
         """The paths where a WAMP application is routed."""
         return list(self._wampServers)
 
-    def listen(self, *endpoints: str) -> Deferred[list[IListeningPort]]:
+    @property
+    def endpoint(self) -> str:
+        """Where it listens if nothing else is said, as Twisted's endpoint string."""
+        return f"tcp:{self.port}:interface={quoteStringArgument(self.address)}:backlog={BACKLOG}"
+
+    @property
+    def flashEndpoint(self) -> str | None:
+        """Where the Flash policy file is served, or None."""
+        if self._flashPolicyPort is None:
+            return None
+        return f"tcp:{self._flashPolicyPort}:interface={quoteStringArgument(self.address)}"
+
+    def listen(self, *endpoints: str | IStreamServerEndpoint) -> Deferred[list[IListeningPort]]:
         """Start to listen.
 
         Args:
-            endpoints: Where, as Twisted's endpoint strings (``"tcp:8080"``, ``"ssl:..."``,
-                ``"unix:..."``); the port and address of the constructor if there are none.
+            endpoints: Where, as Twisted's endpoints or their strings (``"tcp:8080"``,
+                ``"ssl:..."``, ``"unix:..."``); the port and address of the constructor if there
+                are none.
 
         Returns:
             A Deferred of the ports that are open now. It fails, and nothing stays open, if one
             cannot be opened.
         """
-        if not endpoints:
-            interface = quoteStringArgument(self.address)
-            endpoints = (f"tcp:{self.port}:interface={interface}:backlog={BACKLOG}",)
-        listening = self.server.listen(*endpoints)
-        if self.flashServer is not None and not self.flashServer.ports:
-            interface = quoteStringArgument(self.address)
-            flash = f"tcp:{self._flashPolicyPort}:interface={interface}"
+        listening = self.server.listen(*endpoints or (self.endpoint,))
+        flash = self.flashEndpoint
+        if flash is not None and self.flashServer is not None and not self.flashServer.ports:
             listening.addCallback(self._listenForFlash, flash)
         if self.metrics is not None:
             listening.addCallback(self._startMetrics, self.metrics)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.application.service import IService, Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.usage import Options as BaseOptions
@@ -33,6 +33,7 @@ from ratchet_py.push.server import PushServer
 from ratchet_py.server.flash_policy import FlashPolicy
 from ratchet_py.server.io_server import IoServer
 from ratchet_py.server.shutdown import Shutdown
+from ratchet_py.workers import Plan, Workers, checkEndpoint
 
 if TYPE_CHECKING:
     from ratchet_py.admin import Admin
@@ -84,6 +85,13 @@ class Options(BaseOptions):
             "Where the topics of several processes meet: redis://HOST, rediss://HOST, "
             "unix:///PATH or redis+sentinel://HOST,HOST/MASTER. [default: they stay in the "
             "process]",
+        ],
+        [
+            "workers",
+            "w",
+            1,
+            "How many processes serve; more than one needs a broker.",
+            int,
         ],
         [
             "admin",
@@ -168,6 +176,7 @@ class Options(BaseOptions):
         """
         if self["app"] is not None and self["routes"]:
             raise UsageError("--app and --route exclude each other: an App has its own routes")
+        self._checkWorkers()
         if self["admin"] is None and (self["admin-token"] or self["admin-hosts"]):
             raise UsageError("--admin-token and --admin-host need --admin")
         seconds = self["drain-seconds"]
@@ -175,6 +184,12 @@ class Options(BaseOptions):
             raise UsageError(f"--drain-seconds {seconds}: it is a number of seconds from 0 on")
         if self["push"] is None and self["admin"] is None and _hasCredentials(self):
             raise UsageError("--push-token and --push-secret need --push or --admin")
+
+    def _checkWorkers(self) -> None:
+        if self["workers"] < 1:
+            raise UsageError("--workers: at least 1")
+        if self["workers"] > 1 and os.name != "posix":
+            raise UsageError("--workers: this system cannot share sockets between processes")
 
 
 class CannotStart(SystemExit, Exception):
@@ -207,8 +222,8 @@ class RatchetService(Service):
 
     def __init__(
         self,
-        server: App | IoServer,
-        endpoints: list[str],
+        server: App | IoServer | Workers,
+        endpoints: Sequence[str | IStreamServerEndpoint],
         admin: Admin | None = None,
         adminEndpoint: str = "",
         ifPossible: Sequence[str] = (),
@@ -222,6 +237,7 @@ class RatchetService(Service):
         if not endpoints and isinstance(server, IoServer):
             endpoints = [_DEFAULT_ENDPOINT]
         self.endpoints = endpoints
+        self._isQuiet = False
         self.admin = admin
         self.adminEndpoint = adminEndpoint
         self._listening = False
@@ -240,7 +256,7 @@ class RatchetService(Service):
         bottom = self.server.server if isinstance(self.server, App) else self.server
         bottom.prepare()
         failed: list[Failure] = []
-        listening = self.server.listen(*self.endpoints).addCallback(_report)
+        listening = self.server.listen(*self.endpoints).addCallback(self._report)
         listening.addErrback(failed.append if listening.called else self._failedLater)
         if self.admin is not None and not failed:
             admin = self.admin.listen(self.adminEndpoint).addCallback(_reportAdmin, self.admin)
@@ -251,7 +267,7 @@ class RatchetService(Service):
         if failed:
             raise CannotStart(f"ratchet: {failed[0].getErrorMessage()}")
         for endpoint in self.ifPossible:
-            bottom.listen(endpoint).addCallbacks(_report, lambda _: None)
+            bottom.listen(endpoint).addCallbacks(self._report, lambda _: None)
 
     def startService(self) -> None:
         """Listen, if ``privilegedStartService`` has not been called (IService)."""
@@ -261,6 +277,34 @@ class RatchetService(Service):
             self._shutdown = Shutdown(self.server.loop, self.server.close, self.server.abort)
             self._shutdown.watch()
         super().startService()  # type: ignore[no-untyped-call]
+
+    def sockets(self) -> tuple[list[str], dict[str, list[str]]]:
+        """What it listens on, for who has it inherit sockets.
+
+        Returns:
+            The endpoints for clients, and others by what they are for.
+        """
+        clients = [endpoint for endpoint in self.endpoints if isinstance(endpoint, str)]
+        if not isinstance(self.server, App):
+            return clients, {}
+        flash = self.server.flashEndpoint
+        return clients or [self.server.endpoint], {"flash": [flash] if flash else []}
+
+    def inherit(self, sockets: dict[str, list[IStreamServerEndpoint]]) -> None:
+        """Listen on sockets that another process has opened, instead of opening any.
+
+        Args:
+            sockets: ``clients``, and others by what they are for.
+        """
+        self._isQuiet = True
+        self.endpoints = sockets["clients"]
+        self.ifPossible = ()
+        if isinstance(self.server, App) and self.server.flashServer is not None:
+            self.server.flashServer.listen(*sockets["flash"])
+
+    def _report(self, ports: list[IListeningPort]) -> None:
+        for port in () if self._isQuiet else ports:
+            log.info("Ratchet serves {where}", where=_nameOf(port))
 
     def _failedLater(self, failure: Failure) -> None:
         # An endpoint that takes its time; the process runs already, and to no purpose.
@@ -295,6 +339,8 @@ def makeService(options: Options) -> IService:
         # twistd, unlike python, does not look for modules in the current folder.
         sys.path.insert(0, os.getcwd())
     try:
+        if options["workers"] > 1:
+            return _workersOf(options)
         server = _connected(options)
         if options["drain-seconds"] is not None:
             bottom = server.server if isinstance(server, App) else server
@@ -315,6 +361,26 @@ def makeService(options: Options) -> IService:
         )
     except UsageError as exc:
         raise SystemExit(f"ratchet: {exc}") from None
+
+
+def _workersOf(options: Options) -> RatchetService:
+    """The parent of several processes, each of which serves what the other options say."""
+    count = options["workers"]
+    given = {**options, "workers": 1, "admin": None, "admin-token": None, "admin-hosts": []}
+    try:
+        for endpoint in options["endpoints"]:
+            checkEndpoint(endpoint)
+        plan = Plan.ask(given)
+    except LocalError as exc:
+        raise UsageError(str(exc)) from None
+    if not plan.isCarried:
+        raise UsageError(
+            f"--workers {count}: without a broker its topics would end at each process; "
+            "--broker names one"
+        )
+    workers = Workers(plan, count, given, isWatched=options["admin"] is not None)
+    watched = None if options["admin"] is None else _adminOf(workers, options)
+    return RatchetService(workers, plan.clients, watched, options["admin"] or "", plan.ifPossible)
 
 
 def _connected(options: Options) -> App | IoServer:
@@ -354,14 +420,16 @@ def _pushOf(server: App | IoServer, credentials: PushCredentials | None) -> Push
 
 
 def _adminOf(
-    server: App | IoServer, options: Options, pushCredentials: PushCredentials | None
+    server: App | IoServer | Workers, options: Options, pushCredentials: PushCredentials | None
 ) -> Admin:
     try:
         # Here, because it needs an extra that most do not have.
         from ratchet_py.admin import Admin
+        from ratchet_py.workers.figures import WorkersFigures
     except ImportError as exc:
         raise UsageError(f"--admin: {exc}; pip install 'ratchet_py[metrics]'") from None
-    return Admin(server, options["admin-token"], options["admin-hosts"], pushCredentials)
+    figures = WorkersFigures(server) if isinstance(server, Workers) else server
+    return Admin(figures, options["admin-token"], options["admin-hosts"], pushCredentials)
 
 
 def _trust(server: App | IoServer, proxies: list[str]) -> None:
@@ -387,11 +455,6 @@ def _serverOf(options: Options) -> App | IoServer:
     if not options["routes"]:
         demo.mount(app, options["origins"])
     return app
-
-
-def _report(ports: list[IListeningPort]) -> None:
-    for port in ports:
-        log.info("Ratchet serves {where}", where=_nameOf(port))
 
 
 def _nameOf(port: IListeningPort) -> str:

@@ -7,11 +7,15 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from prometheus_client import Metric
 from prometheus_client.exposition import choose_encoder
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 
+from ratchet_py.admin.figures import Figures, LocalFigures
 from ratchet_py.admin.live import Live
 from ratchet_py.admin.local_router import LocalRouter
 from ratchet_py.app import App
@@ -65,14 +69,14 @@ class Admin:
             app.run()
 
     Args:
-        server: Whose figures: an ``App``, or an ``IoServer`` with a stack of your own on it. It is
-            measured from now on, if it is not yet.
+        server: Whose figures: an ``App``, or an ``IoServer`` with a stack of your own on it, which
+            is measured from now on, if it is not yet; or figures from elsewhere.
         token: Allows to change something; a random one if none is given.
         hosts: Names under which it is reached, beyond ``localhost`` and IP addresses.
         pushCredentials: What it takes to push; the token if not given.
 
     Attributes:
-        metrics: What counts.
+        metrics: What counts, if that is in this process.
         token: The token.
         server: The bottom of the stack that serves the figures.
         live: What the page is told.
@@ -80,22 +84,23 @@ class Admin:
 
     def __init__(
         self,
-        server: App | IoServer,
+        server: App | IoServer | Figures,
         token: str | None = None,
         hosts: Iterable[str] = (),
         pushCredentials: PushCredentials | None = None,
     ) -> None:
-        self._served = server
-        self.metrics = metrics = _metricsOf(server)
+        figures = server if isinstance(server, Figures) else LocalFigures(server)
+        self._figures = figures
+        self.metrics: Metrics | None = getattr(figures, "metrics", None)
         self.token = token or secrets.token_urlsafe(18)
-        self.live = Live(metrics)
+        self.live = Live(figures)
         root = Resource()
         for name, file in _FILES.items():
             root.putChild(name.encode(), Asset(file))
-        root.putChild(b"metrics", _Figures(metrics))
-        root.putChild(b"healthz", _Health(metrics))
-        root.putChild(b"drain", _Change(self.token, metrics.drain))
-        root.putChild(b"resume", _Change(self.token, metrics.resume))
+        root.putChild(b"metrics", _Metrics(figures))
+        root.putChild(b"healthz", _Health(figures))
+        root.putChild(b"drain", _Change(self.token, figures.drain))
+        root.putChild(b"resume", _Change(self.token, figures.resume))
         wsServer = WsServer(WampServer(self.live), _LIMITS)
         wsServer.enableKeepAlive()
         routes = RouteCollection()
@@ -116,13 +121,12 @@ class Admin:
         Returns:
             A Deferred of the ports. It fails if one cannot be opened.
         """
-        self.server.loop = self._served.loop
+        self.server.loop = self._figures.loop
         return self.server.listen(*endpoints).addCallback(self._listening)
 
     def close(self) -> Deferred[Any]:
         """Stop listening, and close every client."""
         self.live.stop()
-        self.metrics.stop()
         return self.server.close()
 
     def abort(self) -> None:
@@ -130,25 +134,8 @@ class Admin:
         self.server.abort()
 
     def _listening(self, ports: list[IListeningPort]) -> list[IListeningPort]:
-        self.metrics.start(self._served.loop)
-        self.live.start(self._served.loop)
+        self.live.start(self._figures.loop)
         return ports
-
-
-def _metricsOf(server: App | IoServer) -> Metrics:
-    if isinstance(server, IoServer):
-        metrics = Metrics()
-        metrics.watch(server)
-        component: Any = server.app
-        while component is not None and not isinstance(component, WsServer):
-            component = getattr(component, "component", None)
-        if component is not None:
-            metrics.measure(component, "/")
-        return metrics
-    if server.metrics is None:
-        server.measure(Metrics())
-        assert server.metrics is not None
-    return server.metrics
 
 
 class _Plain(Resource):
@@ -167,29 +154,51 @@ class _Plain(Resource):
         return f"{text}\n".encode()
 
 
-class _Figures(_Plain):
+class _Collected:
+    """Families, as the registry that ``prometheus_client`` writes out."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Metric]:
+        return self._families
+
+
+class _Metrics(_Plain):
     """``/metrics``."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, figures: Figures) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._metrics = metrics
+        self._figures = figures
 
-    def render_GET(self, request: Any) -> bytes:
-        encode, contentType = choose_encoder(request.getHeader("Accept") or "")
-        self.answer(request, "")
-        request.setHeader("Content-Type", contentType)
-        return encode(self._metrics.registry)
+    def render_GET(self, request: Any) -> int:
+        gone: list[Failure] = []
+        request.notifyFinish().addErrback(gone.append)
+
+        def answer(families: list[Metric]) -> None:
+            if gone:
+                return
+            encode, contentType = choose_encoder(request.getHeader("Accept") or "")
+            body = encode(_Collected(families))
+            self.answer(request, "")
+            request.setHeader("Content-Type", contentType)
+            request.setHeader("Content-Length", str(len(body)))
+            request.write(body)
+            request.finish()
+
+        self._figures.families().addCallback(answer).addErrback(request.processingFailed)
+        return NOT_DONE_YET
 
 
 class _Health(_Plain):
     """``/healthz``."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, figures: Figures) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._metrics = metrics
+        self._figures = figures
 
     def render_GET(self, request: Any) -> bytes:
-        health = self._metrics.health()
+        health = self._figures.health()
         return self.answer(request, health.reason, 200 if health.isWell else 503)
 
 

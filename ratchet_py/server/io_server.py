@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -39,7 +39,7 @@ from ratchet_py.server.proxy_protocol import ProxyFactory
 from ratchet_py.server.refuser import Refuser, refusalOf
 from ratchet_py.server.shutdown import closeOnShutdown
 
-__all__ = ["IoServer"]
+__all__ = ["IoServer", "explain", "withBacklog"]
 
 log = Logger()
 
@@ -48,7 +48,7 @@ BACKLOG = 1024
 
 # The endpoints of Twisted's that have a number for that. Theirs is 50, and who finds no room among
 # them tries again a second later.
-_QUEUES = re.compile(r"(haproxy:)?(tcp6?|ssl|unix):")
+_QUEUES = re.compile(r"(tcp6?|ssl|unix):")
 
 _PROXIED = "haproxy:"
 
@@ -143,12 +143,12 @@ class IoServer(Factory):
         server.ports.append(server.loop.listenTCP(port, server, interface=address, backlog=BACKLOG))
         return server
 
-    def listen(self, *endpoints: str) -> Deferred[list[IListeningPort]]:
+    def listen(self, *endpoints: str | IStreamServerEndpoint) -> Deferred[list[IListeningPort]]:
         """Start to listen.
 
         Args:
-            endpoints: Where, as Twisted's endpoint strings: ``"tcp:8080"``, ``"ssl:..."``,
-                ``"unix:..."``.
+            endpoints: Where, as Twisted's endpoints or their strings: ``"tcp:8080"``,
+                ``"ssl:..."``, ``"unix:..."``.
 
         Returns:
             A Deferred of the ports that have been opened. It fails, and none of them stays open,
@@ -156,7 +156,7 @@ class IoServer(Factory):
             :class:`~ratchet_py.errors.LocalError` for an endpoint that there is not.
         """
         attempts = [
-            maybeDeferred(self._open, endpoint).addErrback(_explain, endpoint)
+            maybeDeferred(self._open, endpoint).addErrback(explain, endpoint)
             for endpoint in endpoints
         ]
         return DeferredList(attempts, consumeErrors=True).addCallback(self._opened)
@@ -292,12 +292,15 @@ class IoServer(Factory):
         self._drain = Drain(self.connections, self.loop, self.drainSeconds)
         return empty
 
-    def _open(self, endpoint: str) -> Deferred[IListeningPort]:
-        if _QUEUES.match(endpoint) and ":backlog=" not in endpoint:
-            endpoint += f":backlog={BACKLOG}"
-        inner = endpoint.removeprefix(_PROXIED)
-        factory = self if inner is endpoint else ProxyFactory(self)  # type: ignore[no-untyped-call]
-        listening: Deferred[IListeningPort] = serverFromString(self.loop, inner).listen(factory)
+    def _open(self, endpoint: str | IStreamServerEndpoint) -> Deferred[IListeningPort]:
+        where: Any = endpoint
+        factory: Factory = self
+        if isinstance(endpoint, str):
+            inner = endpoint.removeprefix(_PROXIED)
+            if inner is not endpoint:
+                factory = ProxyFactory(self)  # type: ignore[no-untyped-call]
+            where = serverFromString(self.loop, withBacklog(inner))
+        listening: Deferred[IListeningPort] = where.listen(factory)
         return listening
 
     def _opened(self, results: list[tuple[bool, Any]]) -> Any:
@@ -316,8 +319,24 @@ class IoServer(Factory):
         return DeferredList([maybeDeferred(port.stopListening) for port in ports])
 
 
-def _explain(failure: Failure, endpoint: str) -> NoReturn:
-    """Say which endpoint it was: Twisted's words for one that is wrong are those of its parser."""
+def withBacklog(endpoint: str) -> str:
+    """An endpoint of Twisted's that says how many may wait to be accepted, or it as it is."""
+    if _QUEUES.match(endpoint) and ":backlog=" not in endpoint:
+        return f"{endpoint}:backlog={BACKLOG}"
+    return endpoint
+
+
+def explain(failure: Failure, endpoint: object) -> NoReturn:
+    """Say which endpoint it was: Twisted's words for one that is wrong are those of its parser.
+
+    Args:
+        failure: Why it cannot be opened.
+        endpoint: Which one.
+
+    Raises:
+        CannotListenError: As it was; it names the endpoint.
+        LocalError: All else.
+    """
     failure.trap(Exception)
     exc = failure.value
     if isinstance(exc, CannotListenError):

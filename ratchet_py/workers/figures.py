@@ -1,0 +1,159 @@
+"""What an :class:`~ratchet_py.admin.Admin` shows of several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from twisted.internet.defer import Deferred, DeferredList
+
+from ratchet_py import __version__
+from ratchet_py.admin.figures import Figures
+from ratchet_py.metrics import Health, Metrics
+from ratchet_py.workers.merge import Totals, mergedSnapshot, pack
+from ratchet_py.workers.process import WorkerProcess
+from ratchet_py.workers.workers import Workers
+
+__all__ = ["WorkersFigures"]
+
+# Workers are heard of once a second.
+_LATE = 1.0 + Metrics.STUCK
+
+
+class WorkersFigures(Figures):
+    """The figures of all workers, added up.
+
+    The multiprocess mode of ``prometheus_client`` is not for this: there each count goes through a
+    file of the process's that counts, where our layers keep plain numbers, which are looked at when
+    somebody asks; and neither the page nor the health check would have anything of it. It is the
+    model for the rest: what grows never falls when a worker ends.
+
+    A worker that is stuck is not waited for: what it said last counts.
+
+    Args:
+        workers: The workers.
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._reactor: Any = None
+        self._began = 0.0
+        self._isDrained = False
+        self._gone = Totals()
+        workers.onGone = self._remember
+
+    @property
+    def loop(self) -> Any:
+        """The reactor."""
+        return self._workers.loop
+
+    def start(self, reactor: Any) -> None:
+        """Begin to gather."""
+        self._reactor = reactor
+        self._began = reactor.seconds()
+
+    def stop(self) -> None:
+        """End it."""
+
+    def drain(self) -> None:
+        """Have :meth:`health` say that no new clients should be sent here."""
+        self._isDrained = True
+
+    def resume(self) -> None:
+        """Undo :meth:`drain`."""
+        self._isDrained = False
+
+    @property
+    def isDraining(self) -> bool:
+        """Whether no new clients should be sent here."""
+        return self._isDrained or self._workers.isClosing
+
+    def health(self) -> Health:
+        """Whether clients should be sent here: if each worker is there, answers and is well."""
+        if self.isDraining:
+            return Health(False, "draining")
+        reasons = [self._fault(worker) for worker in self._workers.processes]
+        faults = [reason for reason in reasons if reason]
+        if not reasons or faults:
+            return Health(False, "; ".join(faults) or "starting")
+        return Health(True, "ok")
+
+    def row(self) -> list[float]:
+        """What the page draws of a second."""
+        rows = [each.row for each in self._workers.processes if each.isUp and each.row]
+        connections, received, sent = (sum(row[part] for row in rows) for part in (1, 2, 3))
+        lag = max((row[4] for row in rows), default=0.0)
+        return [self._reactor.seconds(), connections, received, sent, lag]
+
+    def snapshot(self) -> Deferred[dict[str, Any]]:
+        """What the page shows of the moment: of the workers that are there."""
+        return self._ask("snapshot").addCallback(self._merged)
+
+    def families(self) -> Deferred[list[Metric]]:
+        """What Prometheus is told."""
+        return self._ask("families").addCallback(self._added)
+
+    def _fault(self, worker: WorkerProcess) -> str:
+        if worker.ending is not None:
+            return f"worker {worker.number} is not there"
+        late = self._lateness(worker)
+        if worker.isUp and late > _LATE:
+            return f"worker {worker.number} has said nothing for {late:.1f} s"
+        isWell, reason = worker.health
+        return "" if isWell else f"worker {worker.number}: {reason}"
+
+    def _lateness(self, worker: WorkerProcess) -> float:
+        late: float = self._reactor.seconds() - worker.heard
+        return late
+
+    def _ask(self, what: str) -> Deferred[list[Any]]:
+        """The last answers of all workers that are there, new ones of those that answer."""
+        workers = [each for each in self._workers.processes if each.isUp]
+        asked = [each.ask(what) for each in workers if self._lateness(each) < _LATE]
+        return DeferredList(asked).addCallback(
+            lambda _: [each.known[what] for each in workers if what in each.known]
+        )
+
+    def _merged(self, snapshots: list[dict[str, Any]]) -> dict[str, Any]:
+        health = self.health()
+        now = self._reactor.seconds()
+        return {
+            **mergedSnapshot(snapshots),
+            "version": __version__,
+            "time": now,
+            "uptime": now - self._began,
+            "isWell": health.isWell,
+            "health": health.reason,
+            "isDraining": self.isDraining,
+        }
+
+    def _added(self, answers: list[Any]) -> list[Metric]:
+        totals = Totals()
+        for answer in (self._gone.pack(), pack(self._registry.collect()), *answers):
+            totals.add(answer)
+        return [*totals.families(), *self._own()]
+
+    def _own(self) -> Iterator[Metric]:
+        processes = self._workers.processes
+        yield GaugeMetricFamily(
+            "ratchet_workers", "Workers that serve.", sum(each.isUp for each in processes)
+        )
+        yield CounterMetricFamily(
+            "ratchet_worker_restarts",
+            "Workers that were started in place of others.",
+            self._workers.restarts,
+        )
+        connections = GaugeMetricFamily(
+            "ratchet_worker_open_connections", "Sockets that are open.", labels=["worker"]
+        )
+        for each in processes:
+            if each.isUp and each.row:
+                connections.add_metric([str(each.number)], each.row[1])
+        yield connections
+
+    def _remember(self, worker: WorkerProcess) -> None:
+        self._gone.add(worker.known.get("families", []), isGone=True)

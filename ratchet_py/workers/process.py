@@ -1,0 +1,172 @@
+"""One worker, as its parent sees it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from contextlib import suppress
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger, LogLevel
+
+from ratchet_py.workers.pipes import COMMANDS, LOG, REPORTS, Lines
+
+__all__ = ["WorkerObserver", "WorkerProcess"]
+
+# Of what the application prints.
+_LONGEST = 64 * 1024
+
+# How long to read what a process has left in its pipes: those that it has started may keep them.
+_REST = 1.0
+
+# How long a worker may take to answer.
+_ANSWER = 1.0
+
+
+class WorkerObserver(Protocol):
+    """Who is told what becomes of a worker."""
+
+    def workerUp(self, worker: WorkerProcess) -> None:
+        """It serves."""
+
+    def workerEnded(self, worker: WorkerProcess) -> None:
+        """It is gone."""
+
+
+class WorkerProcess(ProcessProtocol):
+    """One worker: hears its reports, logs what it logs, and tells it what to do.
+
+    Args:
+        reactor: The reactor.
+        number: Its number, from 1.
+        observer: Is told.
+
+    Attributes:
+        number: Its number.
+        isUp: Whether it serves.
+        ending: How it has ended, in words; None while it has not.
+        why: Why it cannot serve, if it said so.
+        heard: When it was last heard of, by the reactor's clock.
+        began: When it began to serve.
+        row: Its figures of the last second, as :meth:`~ratchet_py.admin.figures.Figures.row` says.
+        health: Whether it is well, and why or why not.
+        known: Its last answers, by what was asked.
+    """
+
+    transport: Any
+
+    def __init__(self, reactor: Any, number: int, observer: WorkerObserver) -> None:
+        self.number = number
+        self.isUp = False
+        self.ending: str | None = None
+        self.why: str | None = None
+        self.heard = self.began = reactor.seconds()
+        self.row: list[float] = []
+        self.health: tuple[bool, str] = (False, "starting")
+        self.known: dict[str, Any] = {}
+        self._reactor = reactor
+        self._observer = observer
+        self._lines = {1: Lines(_LONGEST), 2: Lines(_LONGEST), REPORTS: Lines(), LOG: Lines()}
+        self._asked: dict[int, tuple[str, Deferred[Any], IDelayedCall]] = {}
+        self._asks = 0
+        self._rest: IDelayedCall | None = None
+
+    def tell(self, do: str, **more: Any) -> None:
+        """Give a command; nothing happens if the worker is gone."""
+        if self.ending is None:
+            self.transport.writeToChild(COMMANDS, json.dumps({"do": do, **more}).encode() + b"\n")
+
+    def ask(self, what: str) -> Deferred[Any]:
+        """Ask for ``"snapshot"`` or ``"families"``.
+
+        Returns:
+            A Deferred of the answer; of the last one, or None, if it takes too long.
+        """
+        if not self.isUp or self.ending is not None:
+            return succeed(self.known.get(what))
+        self._asks += 1
+        answer: Deferred[Any] = Deferred()
+        timer = self._reactor.callLater(_ANSWER, self._answered, self._asks)
+        self._asked[self._asks] = (what, answer, timer)
+        self.tell(what, id=self._asks)
+        return answer
+
+    def kill(self) -> None:
+        """End it without a word."""
+        with suppress(ProcessExitedAlready):
+            self.transport.signalProcess("KILL")
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        """It says something (IProcessProtocol)."""
+        for line in self._lines[childFD].add(data):
+            if childFD == REPORTS:
+                self._report(json.loads(line))
+            elif childFD == LOG:
+                self._log(*json.loads(line))
+            else:
+                self._printed(childFD, line)
+
+    def processExited(self, reason: Any) -> None:
+        """It has ended (IProcessProtocol)."""
+        self.isUp = False
+        number = reason.value.signal
+        if number is None:
+            self.ending = f"with status {reason.value.exitCode}"
+        else:
+            self.ending = f"by {signal.Signals(number).name}"
+        self._rest = self._reactor.callLater(_REST, self._closePipes)
+
+    def processEnded(self, reason: Any) -> None:
+        """It has ended, and all it has said is here (IProcessProtocol)."""
+        if self._rest is not None and self._rest.active():
+            self._rest.cancel()
+        for fd in (1, 2):
+            for line in self._lines[fd].end():
+                self._printed(fd, line)
+        for id in tuple(self._asked):
+            self._answered(id)
+        self._observer.workerEnded(self)
+
+    def _closePipes(self) -> None:
+        for fd in (COMMANDS, *self._lines):
+            self.transport.closeChildFD(fd)
+
+    def _report(self, report: dict[str, Any]) -> None:
+        self.heard = self._reactor.seconds()
+        kind = report["is"]
+        if kind == "beat":
+            self.row = report["row"]
+            self.health = tuple(report["health"])
+        elif kind == "answer":
+            self.known[report["what"]] = report["answer"]
+            self._answered(report["id"])
+        elif kind == "up":
+            self.isUp = True
+            self.began = self.heard
+            self._observer.workerUp(self)
+        elif kind == "failed":
+            self.why = report["why"]
+
+    def _answered(self, id: int | None) -> None:
+        if id in self._asked:
+            what, answer, timer = self._asked.pop(id)
+            if timer.active():
+                timer.cancel()
+            answer.callback(self.known.get(what))
+
+    def _printed(self, fd: int, line: bytes) -> None:
+        # Where twistd logs what a process prints, and at which level.
+        level, namespace = ("info", "stdout") if fd == 1 else ("error", "stderr")
+        self._log(level, namespace, line.decode(errors="replace"))
+
+    def _log(self, level: str, namespace: str, text: str) -> None:
+        Logger(namespace).emit(
+            LogLevel.lookupByName(level),
+            "worker {worker}: {text}",
+            worker=self.number,
+            text=text,
+        )

@@ -1,0 +1,190 @@
+"""A server that is several processes."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+
+from ratchet_py.server.descriptors import raiseDescriptorLimit
+from ratchet_py.workers.loads import Loads
+from ratchet_py.workers.pipes import COMMANDS, LOADS, LOG, REPORTS, SOCKETS
+from ratchet_py.workers.plan import COMMAND, Plan
+from ratchet_py.workers.process import WorkerProcess
+from ratchet_py.workers.sharing import SharedSockets
+from ratchet_py.workers.supervisor import Supervisor
+
+__all__ = ["Workers"]
+
+log = Logger()
+
+# What it takes to end a process, beyond the time that its clients have.
+_GRACE = 3.0
+
+
+class Workers:
+    """Processes that serve one application on the same sockets.
+
+    To :class:`~ratchet_py.tap.RatchetService` it is a server like an ``App``: it can be told to
+    listen, to close and to abort.
+
+    Args:
+        plan: What there is to serve.
+        count: How many processes.
+        options: What each of them builds its server from.
+        isWatched: Whether they are to count what happens.
+
+    Attributes:
+        count: How many processes.
+        isClosing: Whether they have been told to end.
+        onGone: Called with each worker that has ended.
+    """
+
+    def __init__(self, plan: Plan, count: int, options: dict[str, Any], isWatched: bool) -> None:
+        self.count = count
+        self.isClosing = False
+        self.onGone: Callable[[WorkerProcess], object] = lambda worker: None
+        self._supervisor: Supervisor | None = None
+        self._plan = plan
+        self._options = options
+        self._isWatched = isWatched
+        self._loads = Loads.file(count)
+        self._numbers = Loads(self._loads.fileno(), count)
+        self._sockets: SharedSockets | None = None
+
+    @property
+    def loop(self) -> Any:
+        """The reactor."""
+        from twisted.internet import reactor
+
+        return reactor
+
+    @property
+    def processes(self) -> list[WorkerProcess]:
+        """The worker of each place; one that has ended until there is another."""
+        return [] if self._supervisor is None else self._supervisor.workers
+
+    @property
+    def restarts(self) -> int:
+        """How many have been started in place of others."""
+        return 0 if self._supervisor is None else self._supervisor.restarts
+
+    def prepare(self) -> None:
+        """Raise the descriptor limit; the workers inherit it."""
+        raiseDescriptorLimit()
+
+    def listen(self, *endpoints: Any) -> Deferred[list[IListeningPort]]:
+        """Open sockets, and start the workers when the reactor runs.
+
+        Args:
+            endpoints: Where, as Twisted's endpoint strings.
+
+        Returns:
+            A Deferred of the ports. It fails if one cannot be opened.
+        """
+        return maybeDeferred(self._open, endpoints)
+
+    def close(self) -> Deferred[Any]:
+        """Stop listening, and have all workers tell their clients goodbye at the same time.
+
+        Returns:
+            A Deferred that fires when the last worker has ended.
+        """
+        self.isClosing = True
+        closed = succeed(None) if self._sockets is None else self._sockets.close()
+        # In this order, because a client that is told goodbye may knock again at once.
+        return closed.addCallback(self._stop)
+
+    def abort(self) -> None:
+        """Drop every client now."""
+        if self._supervisor is not None:
+            self._supervisor.abort()
+
+    def _open(self, endpoints: Iterable[str]) -> list[IListeningPort]:
+        isFirst = self._sockets is None
+        sockets = self._sockets = self._sockets or SharedSockets(self.loop)
+        ports = [sockets.open("clients", endpoint) for endpoint in endpoints]
+        if isFirst:
+            for purpose, others in self._plan.others.items():
+                for endpoint in others:
+                    sockets.open(purpose, endpoint)
+            # In a turn of its own: not before is it known on what loop asyncio's reactor runs.
+            self.loop.callWhenRunning(self.loop.callLater, 0, self._start)
+        return ports
+
+    def _start(self) -> None:
+        if not self.isClosing:
+            self._supervisor = Supervisor(
+                self.loop, self.count, self._spawn, self._allUp, self._noneCan, self._gone
+            )
+            self._supervisor.start()
+
+    def _stop(self, _: object) -> Deferred[None] | None:
+        if self._supervisor is None:
+            return None
+        return self._supervisor.stop(self._plan.drainSeconds + _GRACE)
+
+    def _spawn(self, worker: WorkerProcess) -> None:
+        assert self._sockets is not None
+        config = {
+            "path": sys.path,
+            "options": self._options,
+            "reactor": type(self.loop).__module__,
+            "loop": _runningLoop(),
+            "index": worker.number - 1,
+            "count": self.count,
+            "isWatched": self._isWatched,
+            "sockets": self._sockets.describe(),
+        }
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        try:
+            transport = self.loop.spawnProcess(
+                worker,
+                COMMAND[0],
+                [*COMMAND, str(worker.number)],
+                os.environ,
+                childFDs={
+                    0: nothing,
+                    1: "r",
+                    2: "r",
+                    COMMANDS: "w",
+                    REPORTS: "r",
+                    LOG: "r",
+                    LOADS: self._loads.fileno(),
+                    **dict(enumerate(self._sockets.descriptors, SOCKETS)),
+                },
+            )
+        finally:
+            os.close(nothing)
+        transport.writeToChild(COMMANDS, json.dumps(config).encode() + b"\n")
+
+    def _gone(self, worker: WorkerProcess) -> None:
+        # It may have had no time to do so itself.
+        self._numbers.leave(worker.number - 1)
+        self.onGone(worker)
+
+    def _allUp(self) -> None:
+        log.info("{count} workers serve", count=self.count)
+
+    def _noneCan(self, reason: str) -> None:
+        log.critical("no worker can serve: {reason}", reason=reason)
+        # The one way to give a status that twistd and twist leave.
+        atexit.register(os._exit, 1)
+        self.loop.stop()
+
+
+def _runningLoop() -> tuple[str, str] | None:
+    """The kind of asyncio's loop that the reactor runs on, if it does."""
+    try:
+        kind = type(asyncio.get_running_loop())
+    except RuntimeError:
+        return None
+    return kind.__module__, kind.__qualname__
