@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import os
 from tempfile import TemporaryFile
-from typing import IO
 
 __all__ = ["Loads"]
 
@@ -19,8 +19,9 @@ class Loads:
     fewest; nobody has to ask anybody.
 
     Example:
-        >>> file = Loads.file(2)
-        >>> one, two = Loads(file.fileno(), 2), Loads(file.fileno(), 2)
+        >>> fd = Loads.create(2)
+        >>> one, two = Loads(fd, 2), Loads(fd, 2)
+        >>> os.close(fd)
         >>> one.put(0, 5)
         >>> two.put(1, 3)
         >>> one.least(), two.leave(1), one.least()
@@ -35,12 +36,16 @@ class Loads:
         self._numbers = memoryview(mmap.mmap(fd, 4 * count)).cast("I")
 
     @staticmethod
-    def file(count: int) -> IO[bytes]:
-        """A file for so many workers, none of which is there yet."""
-        file = TemporaryFile()  # noqa: SIM115, it is to stay open
-        file.write(_AWAY.to_bytes(4, "little") * count)
-        file.flush()
-        return file
+    def create(count: int) -> int:
+        """Make the file for so many workers, none of which is there yet.
+
+        Returns:
+            Its descriptor.
+        """
+        with TemporaryFile() as file:
+            file.write(_AWAY.to_bytes(4, "little") * count)
+            file.flush()
+            return os.dup(file.fileno())
 
     def put(self, worker: int, clients: int) -> None:
         """Say how many clients a worker has; it counts from 0."""

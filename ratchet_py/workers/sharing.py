@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from OpenSSL import crypto
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
@@ -118,9 +118,11 @@ class _Opener:
         self, port: int, factory: Any, contextFactory: Any, backlog: int, interface: str
     ) -> IListeningPort:
         def text(certificate: Any) -> str:
-            return crypto.dump_certificate(crypto.FILETYPE_PEM, certificate).decode()
+            return certificate.to_cryptography().public_bytes(Encoding.PEM).decode()
 
-        key = crypto.dump_privatekey(crypto.FILETYPE_PEM, contextFactory.privateKey)
+        key = contextFactory.privateKey.to_cryptography_key().private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
         own = text(contextFactory.certificate) + key.decode()
         self.pem = {"own": own, "chain": [text(one) for one in contextFactory.extraCertChain]}
         listening: IListeningPort = self.listenTCP(port, factory, backlog, interface)

@@ -56,8 +56,8 @@ class Workers:
         self._plan = plan
         self._options = options
         self._isWatched = isWatched
-        self._loads = Loads.file(count)
-        self._numbers = Loads(self._loads.fileno(), count)
+        self._shared = Loads.create(count)
+        self._loads = Loads(self._shared, count)
         self._sockets: SharedSockets | None = None
 
     @property
@@ -158,7 +158,7 @@ class Workers:
                     COMMANDS: "w",
                     REPORTS: "r",
                     LOG: "r",
-                    LOADS: self._loads.fileno(),
+                    LOADS: self._shared,
                     **dict(enumerate(self._sockets.descriptors, SOCKETS)),
                 },
             )
@@ -168,7 +168,7 @@ class Workers:
 
     def _gone(self, worker: WorkerProcess) -> None:
         # It may have had no time to do so itself.
-        self._numbers.leave(worker.number - 1)
+        self._loads.leave(worker.number - 1)
         self.onGone(worker)
 
     def _allUp(self) -> None:

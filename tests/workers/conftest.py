@@ -12,9 +12,8 @@ from twisted.internet.defer import Deferred
 from tests.admin.conftest import Operator
 from tests.broker.redis_server import RedisServer
 from tests.integration.conftest import serve, spawn
-from tests.server.conftest import certificate
 
-__all__ = ["certificate", "serve", "spawn"]
+__all__ = ["serve", "spawn"]
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 TWISTD = ["-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile="]
