@@ -19,10 +19,11 @@ _HIGHEST = {
     "ratchet_reactor_lag_seconds",
     "ratchet_waiting_bytes_max",
 }
-_LOWEST = {"process_start_time_seconds"}
+_LOWEST = {"process_start_time_seconds", "ratchet_broker_up"}
 
 # Of what the page shows.
 _HIGHEST_SHOWN = {"at", "lag", "lagMost", "seconds", "waitingMost"}
+_LOWEST_SHOWN = {"isUp"}
 
 # Its lists: what tells the items apart, by what they are sorted, and how many are shown.
 _LISTS: dict[str, tuple[tuple[str, ...], str, int]] = {
@@ -109,7 +110,8 @@ def mergedSnapshot(snapshots: list[dict[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for snapshot in snapshots:
         for name, value in snapshot.items():
-            merged[name] = _combined(name, merged.get(name), value)
+            if value is not None:
+                merged[name] = _combined(name, merged.get(name), value)
     for name, (keys, order, most) in _LISTS.items():
         items: dict[tuple[Any, ...], dict[str, Any]] = {}
         for item in (item for snapshot in snapshots for item in snapshot[name]):
@@ -126,4 +128,8 @@ def mergedSnapshot(snapshots: list[dict[str, Any]]) -> dict[str, Any]:
 def _combined(name: str, before: Any, value: Any) -> Any:
     if before is None or isinstance(value, (str, list)):
         return value
+    if isinstance(value, dict):
+        return {each: _combined(each, before.get(each), part) for each, part in value.items()}
+    if name in _LOWEST_SHOWN:
+        return min(before, value)
     return max(before, value) if name in _HIGHEST_SHOWN else before + value

@@ -118,7 +118,7 @@ class _Opener:
         self, port: int, factory: Any, contextFactory: Any, backlog: int, interface: str
     ) -> IListeningPort:
         def text(certificate: Any) -> str:
-            return certificate.to_cryptography().public_bytes(Encoding.PEM).decode()
+            return str(certificate.to_cryptography().public_bytes(Encoding.PEM), "ascii")
 
         key = contextFactory.privateKey.to_cryptography_key().private_bytes(
             Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()

@@ -232,7 +232,7 @@ def test_what_the_page_shows(figures, workers):
         {"path": "/echo", "connections": 3, "received": 3, "sent": 3, "blocked": 0}
     ]
     assert now["refused"] == [{"status": 404, "count": 2}]
-    assert set(now) == set(LocalSnapshot.of(1))
+    assert {*now, "broker"} == set(LocalSnapshot.of(1))
 
 
 def test_topics_and_the_slowest_of_all_of_them():
@@ -240,6 +240,7 @@ def test_topics_and_the_slowest_of_all_of_them():
         return {
             **{key: [] for key in ("closed", "exceeded", "refused", "routes")},
             "lag": len(topics) / 10,
+            "broker": {"isUp": len(topics) > 2, "lost": len(topics)},
             "topics": [{"id": id, "path": "/", "subscribers": n} for id, n in topics],
             "slowest": [{"what": w, "seconds": s, "times": 1, "at": s} for w, s in slowest],
         }
@@ -256,6 +257,7 @@ def test_topics_and_the_slowest_of_all_of_them():
         {"what": "f", "seconds": 0.5, "times": 2, "at": 0.5},
     ]
     assert merged["lag"] == 5.1
+    assert merged["broker"] == {"isUp": False, "lost": 53}
 
 
 def test_what_a_worker_says_of_itself():
