@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.process import reapAllProcesses
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger, LogLevel
 
@@ -22,6 +23,9 @@ _LONGEST = 64 * 1024
 
 # How long to read what a process has left in its pipes: those that it has started may keep them.
 _REST = 1.0
+
+# How long a process that is about to end may take between two looks.
+_REAP = 0.1
 
 # How long a worker may take to answer.
 _ANSWER = 1.0
@@ -73,6 +77,7 @@ class WorkerProcess(ProcessProtocol):
         self._lines = {1: Lines(_LONGEST), 2: Lines(_LONGEST), REPORTS: Lines(), LOG: Lines()}
         self._asked: dict[int, tuple[str, Deferred[Any], IDelayedCall]] = {}
         self._asks = 0
+        self._reaping: IDelayedCall | None = None
         self._rest: IDelayedCall | None = None
 
     def tell(self, do: str, **more: Any) -> None:
@@ -110,9 +115,16 @@ class WorkerProcess(ProcessProtocol):
             else:
                 self._printed(childFD, line)
 
+    def childConnectionLost(self, childFD: int) -> None:
+        """A pipe is closed (IProcessProtocol)."""
+        if childFD == REPORTS:
+            self._reap()
+
     def processExited(self, reason: Any) -> None:
         """It has ended (IProcessProtocol)."""
         self.isUp = False
+        if self._reaping is not None and self._reaping.active():
+            self._reaping.cancel()
         number = reason.value.signal
         if number is None:
             self.ending = f"with status {reason.value.exitCode}"
@@ -130,6 +142,15 @@ class WorkerProcess(ProcessProtocol):
         for id in tuple(self._asked):
             self._answered(id)
         self._observer.workerEnded(self)
+
+    def _reap(self) -> None:
+        """Look whether it has ended.
+
+        The system's signal says so, but a loop of uvloop keeps that to itself.
+        """
+        reapAllProcesses()
+        if self.ending is None:
+            self._reaping = self._reactor.callLater(_REAP, self._reap)
 
     def _closePipes(self) -> None:
         for fd in (COMMANDS, *self._lines):

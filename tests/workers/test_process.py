@@ -10,6 +10,7 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 
+from ratchet_py.workers import process
 from ratchet_py.workers.pipes import COMMANDS, LOG, REPORTS
 from ratchet_py.workers.process import WorkerProcess
 
@@ -104,6 +105,20 @@ def test_pipes_that_another_process_holds_are_not_waited_for(worker, clock):
     clock.advance(1)
     assert set(worker.transport.closed) == {1, 2, COMMANDS, REPORTS, LOG}
     worker.processEnded(ending(None, 1))
+
+
+def test_its_end_is_seen_without_a_signal(worker, clock, monkeypatch):
+    """A loop of uvloop takes the signal."""
+    looks = []
+    monkeypatch.setattr(process, "reapAllProcesses", lambda: looks.append(clock.seconds()))
+    worker.childConnectionLost(1)
+    assert looks == []
+    worker.childConnectionLost(REPORTS)
+    clock.pump([0.1, 0.1])
+    assert len(looks) == 3
+    worker.processExited(ending(None, 0))
+    worker.processEnded(ending(None, 0))
+    assert not clock.getDelayedCalls()
 
 
 def test_what_it_reports(worker, clock, events):
