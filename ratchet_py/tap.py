@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import runpy
+import secrets
 import sys
 from collections.abc import Sequence
 from functools import reduce
@@ -33,7 +34,7 @@ from ratchet_py.push.server import PushServer
 from ratchet_py.server.flash_policy import FlashPolicy
 from ratchet_py.server.io_server import IoServer
 from ratchet_py.server.shutdown import Shutdown
-from ratchet_py.workers import Plan, Workers, checkEndpoint
+from ratchet_py.workers import Plan, SharedPush, Workers, checkEndpoint
 
 if TYPE_CHECKING:
     from ratchet_py.admin import Admin
@@ -227,8 +228,8 @@ class RatchetService(Service):
         admin: Admin | None = None,
         adminEndpoint: str = "",
         ifPossible: Sequence[str] = (),
-        push: PushServer | None = None,
-        pushEndpoint: str = "",
+        push: PushServer | SharedPush | None = None,
+        pushEndpoint: str | IStreamServerEndpoint = "",
     ) -> None:
         self.server = server
         self.push = push
@@ -262,7 +263,7 @@ class RatchetService(Service):
             admin = self.admin.listen(self.adminEndpoint).addCallback(_reportAdmin, self.admin)
             admin.addErrback(failed.append if admin.called else self._failedLater)
         if self.push is not None and not failed:
-            push = self.push.listen(self.pushEndpoint).addCallback(_reportPush, self.push)
+            push = self.push.listen(self.pushEndpoint).addCallback(self._reportPush, self.push)
             push.addErrback(failed.append if push.called else self._failedLater)
         if failed:
             raise CannotStart(f"ratchet: {failed[0].getErrorMessage()}")
@@ -288,7 +289,7 @@ class RatchetService(Service):
         if not isinstance(self.server, App):
             return clients, {}
         flash = self.server.flashEndpoint
-        return clients or [self.server.endpoint], {"flash": [flash] if flash else []}
+        return clients or [self.server.endpoint], {"flash": [] if flash is None else [flash]}
 
     def inherit(self, sockets: dict[str, list[IStreamServerEndpoint]]) -> None:
         """Listen on sockets that another process has opened, instead of opening any.
@@ -299,12 +300,23 @@ class RatchetService(Service):
         self._isQuiet = True
         self.endpoints = sockets["clients"]
         self.ifPossible = ()
+        if self.push is not None:
+            [self.pushEndpoint] = sockets["push"]
         if isinstance(self.server, App) and self.server.flashServer is not None:
             self.server.flashServer.listen(*sockets["flash"])
 
     def _report(self, ports: list[IListeningPort]) -> None:
         for port in () if self._isQuiet else ports:
             log.info("Ratchet serves {where}", where=_nameOf(port))
+
+    def _reportPush(self, ports: list[IListeningPort], push: PushServer | SharedPush) -> None:
+        needed = "the token or secret of yours" if push.token is None else f"the token {push.token}"
+        for port in () if self._isQuiet else ports:
+            log.info(
+                "Pushes go to /publish at {where}, with {needed}",
+                where=_nameOf(port),
+                needed=needed,
+            )
 
     def _failedLater(self, failure: Failure) -> None:
         # An endpoint that takes its time; the process runs already, and to no purpose.
@@ -367,8 +379,12 @@ def _workersOf(options: Options) -> RatchetService:
     """The parent of several processes, each of which serves what the other options say."""
     count = options["workers"]
     given = {**options, "workers": 1, "admin": None, "admin-token": None, "admin-hosts": []}
+    token = None
+    if options["push"] is not None and not _hasCredentials(options):
+        # One for all of them.
+        token = given["push-token"] = secrets.token_urlsafe(18)
     try:
-        for endpoint in options["endpoints"]:
+        for endpoint in filter(None, [*options["endpoints"], options["push"]]):
             checkEndpoint(endpoint)
         plan = Plan.ask(given)
     except LocalError as exc:
@@ -379,8 +395,16 @@ def _workersOf(options: Options) -> RatchetService:
             "--broker names one"
         )
     workers = Workers(plan, count, given, isWatched=options["admin"] is not None)
-    watched = None if options["admin"] is None else _adminOf(workers, options)
-    return RatchetService(workers, plan.clients, watched, options["admin"] or "", plan.ifPossible)
+    credentials = _credentialsOf(options)
+    return RatchetService(
+        workers,
+        plan.clients,
+        None if options["admin"] is None else _adminOf(workers, options, credentials),
+        options["admin"] or "",
+        plan.ifPossible,
+        None if options["push"] is None else SharedPush(workers, token),
+        options["push"] or "",
+    )
 
 
 def _connected(options: Options) -> App | IoServer:
@@ -471,14 +495,6 @@ def _reportAdmin(ports: list[IListeningPort], admin: Admin) -> None:
             "The figures are at {where}; to change something takes the token {token}",
             where=_nameOf(port),
             token=admin.token,
-        )
-
-
-def _reportPush(ports: list[IListeningPort], push: PushServer) -> None:
-    needed = "the token or secret of yours" if push.token is None else f"the token {push.token}"
-    for port in ports:
-        log.info(
-            "Pushes go to /publish at {where}, with {needed}", where=_nameOf(port), needed=needed
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 
 from ratchet_py.app import App
 from ratchet_py.http.http_server import HttpServer
@@ -64,11 +64,11 @@ class PushServer:
         self.server.tally.refused = app.server.tally.refused
         self.server.tally.exceeded = app.server.tally.exceeded
 
-    def listen(self, *endpoints: str) -> Deferred[list[IListeningPort]]:
+    def listen(self, *endpoints: str | IStreamServerEndpoint) -> Deferred[list[IListeningPort]]:
         """Start to listen.
 
         Args:
-            endpoints: Where, as Twisted's endpoint strings.
+            endpoints: Where, as Twisted's endpoints or their strings.
 
         Returns:
             A Deferred of the ports. It fails if one cannot be opened.

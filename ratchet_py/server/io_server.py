@@ -294,7 +294,7 @@ class IoServer(Factory):
 
     def _open(self, endpoint: str | IStreamServerEndpoint) -> Deferred[IListeningPort]:
         where: Any = endpoint
-        factory: Factory = self
+        factory: Any = self
         if isinstance(endpoint, str):
             inner = endpoint.removeprefix(_PROXIED)
             if inner is not endpoint:

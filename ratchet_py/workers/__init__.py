@@ -6,6 +6,6 @@ application is in it. What runs in each of them is :mod:`ratchet_py.worker`.
 
 from ratchet_py.workers.plan import Plan
 from ratchet_py.workers.sharing import checkEndpoint
-from ratchet_py.workers.workers import Workers
+from ratchet_py.workers.workers import SharedPush, Workers
 
-__all__ = ["Plan", "Workers", "checkEndpoint"]
+__all__ = ["Plan", "SharedPush", "Workers", "checkEndpoint"]

@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertificate
 
 from ratchet_py.errors import LocalError
-from ratchet_py.server.io_server import explain
+from ratchet_py.server.io_server import explain, withBacklog
 
 __all__ = ["SharedSockets", "checkEndpoint", "contextOf"]
 
@@ -73,7 +73,9 @@ class SharedSockets:
         opener = _Opener(self._reactor)
         results: list[Any] = []
         port: Any
-        listening = maybeDeferred(lambda: serverFromString(opener, endpoint).listen(_Nobody()))
+        listening = maybeDeferred(
+            lambda: serverFromString(opener, withBacklog(endpoint)).listen(_Nobody())
+        )
         listening.addErrback(explain, endpoint).addBoth(results.append)
         # All of these kinds open at once, or fail at once.
         [port] = results

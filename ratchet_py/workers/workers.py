@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -22,7 +23,7 @@ from ratchet_py.workers.process import WorkerProcess
 from ratchet_py.workers.sharing import SharedSockets
 from ratchet_py.workers.supervisor import Supervisor
 
-__all__ = ["Workers"]
+__all__ = ["SharedPush", "Workers"]
 
 log = Logger()
 
@@ -53,12 +54,12 @@ class Workers:
         self.isClosing = False
         self.onGone: Callable[[WorkerProcess], object] = lambda worker: None
         self._supervisor: Supervisor | None = None
-        self._plan = plan
+        self._drainSeconds = plan.drainSeconds
+        self._others = plan.others
         self._options = options
         self._isWatched = isWatched
         self._shared = Loads.create(count)
         self._loads = Loads(self._shared, count)
-        self._sockets: SharedSockets | None = None
 
     @property
     def loop(self) -> Any:
@@ -78,11 +79,13 @@ class Workers:
         return 0 if self._supervisor is None else self._supervisor.restarts
 
     def prepare(self) -> None:
-        """Raise the descriptor limit; the workers inherit it."""
+        """Raise the descriptor limit, which workers inherit; start them when the reactor runs."""
         raiseDescriptorLimit()
+        # In a turn of its own: not before is it known on what loop asyncio's reactor runs.
+        self.loop.callWhenRunning(self.loop.callLater, 0, self._start)
 
     def listen(self, *endpoints: Any) -> Deferred[list[IListeningPort]]:
-        """Open sockets, and start the workers when the reactor runs.
+        """Open sockets for clients, and first for what else the plan names.
 
         Args:
             endpoints: Where, as Twisted's endpoint strings.
@@ -92,6 +95,18 @@ class Workers:
         """
         return maybeDeferred(self._open, endpoints)
 
+    def share(self, purpose: str, endpoint: Any) -> Deferred[list[IListeningPort]]:
+        """Open a socket for something else than clients.
+
+        Args:
+            purpose: What it is for; a worker finds it under this name.
+            endpoint: Where, as Twisted's endpoint string.
+
+        Returns:
+            A Deferred of the port. It fails if it cannot be opened.
+        """
+        return maybeDeferred(lambda: [self._sockets.open(purpose, endpoint)])
+
     def close(self) -> Deferred[Any]:
         """Stop listening, and have all workers tell their clients goodbye at the same time.
 
@@ -99,26 +114,25 @@ class Workers:
             A Deferred that fires when the last worker has ended.
         """
         self.isClosing = True
-        closed = succeed(None) if self._sockets is None else self._sockets.close()
         # In this order, because a client that is told goodbye may knock again at once.
-        return closed.addCallback(self._stop)
+        return self._sockets.close().addCallback(self._stop)
 
     def abort(self) -> None:
         """Drop every client now."""
         if self._supervisor is not None:
             self._supervisor.abort()
 
+    @cached_property
+    def _sockets(self) -> SharedSockets:
+        # Not before it is needed: to ask for the reactor is to install it.
+        return SharedSockets(self.loop)
+
     def _open(self, endpoints: Iterable[str]) -> list[IListeningPort]:
-        isFirst = self._sockets is None
-        sockets = self._sockets = self._sockets or SharedSockets(self.loop)
-        ports = [sockets.open("clients", endpoint) for endpoint in endpoints]
-        if isFirst:
-            for purpose, others in self._plan.others.items():
-                for endpoint in others:
-                    sockets.open(purpose, endpoint)
-            # In a turn of its own: not before is it known on what loop asyncio's reactor runs.
-            self.loop.callWhenRunning(self.loop.callLater, 0, self._start)
-        return ports
+        others, self._others = self._others, {}
+        for purpose, wanted in others.items():
+            for endpoint in wanted:
+                self._sockets.open(purpose, endpoint)
+        return [self._sockets.open("clients", endpoint) for endpoint in endpoints]
 
     def _start(self) -> None:
         if not self.isClosing:
@@ -130,10 +144,9 @@ class Workers:
     def _stop(self, _: object) -> Deferred[None] | None:
         if self._supervisor is None:
             return None
-        return self._supervisor.stop(self._plan.drainSeconds + _GRACE)
+        return self._supervisor.stop(self._drainSeconds + _GRACE)
 
     def _spawn(self, worker: WorkerProcess) -> None:
-        assert self._sockets is not None
         config = {
             "path": sys.path,
             "options": self._options,
@@ -179,6 +192,30 @@ class Workers:
         # The one way to give a status that twistd and twist leave.
         atexit.register(os._exit, 1)
         self.loop.stop()
+
+
+class SharedPush:
+    """Where pushes are taken by any of the workers; to ``RatchetService`` a ``PushServer``.
+
+    Args:
+        workers: The workers.
+        token: The random token that they let in, or None.
+
+    Attributes:
+        token: The token.
+    """
+
+    def __init__(self, workers: Workers, token: str | None) -> None:
+        self._workers = workers
+        self.token = token
+
+    def listen(self, endpoint: Any) -> Deferred[list[IListeningPort]]:
+        """Open the socket."""
+        return self._workers.share("push", endpoint)
+
+    def close(self) -> Deferred[None]:
+        """Nothing to do: the workers close."""
+        return succeed(None)
 
 
 def _runningLoop() -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -20,6 +21,7 @@ from twisted.internet.endpoints import (
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import deferLater
 
+from tests.admin.conftest import Operator
 from tests.admin.test_admin import live
 from tests.integration.conftest import Remote
 from tests.integration.test_reactors import UVLOOP
@@ -98,6 +100,42 @@ async def test_they_share_clients_and_topics(cluster, redisServer):
     assert await served.process.end() == -signal.SIGTERM
     await ends(*pids)
     assert "Traceback" not in served.process.output
+
+
+@pytest.mark.parametrize("options", [["--push-token", "mine"], []], ids=["token", "random"])
+@pytest_twisted.ensureDeferred
+async def test_any_of_them_takes_pushes(cluster, options):
+    served = await cluster("--push", LOOPBACK, *options)
+    found = await served.process.said(
+        r"Pushes go to /publish at http://127.0.0.1:(\d+)/, with the token (or secret of yours|.*)"
+    )
+    assert len(re.findall("Pushes go to", served.process.output)) == 1
+    subscribers = [await served.remote.wamp("/news") for _ in range(4)]
+    for one in subscribers:
+        one.say(5, "rain")
+    pusher = served.operator = Operator(int(found[1]))
+    token = "mine" if options else found[2]
+    # Until Redis knows of both it is asked again: nobody says when.
+    while (pushed := json.loads((await push(pusher, token, "?")).body)["nodes"]) != 2:
+        assert pushed in (0, 1)
+    for number in range(10):
+        assert (await push(pusher, token, number)).status == 202
+    for one in subscribers:
+        # Of publishers in different processes nobody is the first.
+        heard = set()
+        while len(heard) < 10:
+            heard |= {(await one.heard())[2]} - {"?"}
+        assert heard == set(range(10))
+    assert (await push(pusher, "wrong", 0)).status == 401
+    await served.end()
+
+
+async def push(pusher, token, event):
+    body = json.dumps({"topic": "rain", "event": event}).encode()
+    head = f"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    head += f"Content-Type: application/json\r\nAuthorization: Bearer {token}\r\n"
+    client = await pusher.client(head.encode() + b"Connection: close\r\n\r\n" + body)
+    return await client.response()
 
 
 @pytest_twisted.ensureDeferred
