@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import json
 import re
 import time
-import zlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -19,7 +17,7 @@ from ratchet_py.session.handlers.sql_table import SqlTable, blob
 from ratchet_py.session.interfaces import SessionsInterface
 from ratchet_py.session.serialize.interfaces import MalformedSession
 from ratchet_py.session.session import Session
-from ratchet_py.session.signing import itsdangerous
+from ratchet_py.session.signing import itsdangerous, unpacked
 
 __all__ = ["DjangoCookieSessions", "DjangoSessions"]
 
@@ -162,18 +160,14 @@ class _Signed:
             MalformedSession: It was signed, and is no session.
         """
         payload, _, stamp = self._signer.unsign(text).rpartition(b":")
-        isCompressed = payload.startswith(b".")
+        raw = unpacked(payload)
         try:
-            raw = binascii.a2b_base64(payload[isCompressed:].translate(_FROM_URL) + b"==")
-            data = json.loads((zlib.decompress(raw) if isCompressed else raw).decode("latin-1"))
+            data = json.loads(raw.decode("latin-1"))
             signed = 0
             for digit in stamp.decode():
                 signed = signed * 62 + _BASE62.index(digit)
-        except (RecursionError, ValueError, zlib.error) as exc:
+        except (RecursionError, ValueError) as exc:
             raise MalformedSession(f"not what Django's JSONSerializer writes: {exc}") from None
         if not isinstance(data, dict):
             raise MalformedSession("no object")
         return data, signed
-
-
-_FROM_URL = bytes.maketrans(b"-_", b"+/")

@@ -13,7 +13,7 @@ from typing import Any
 from ratchet_py.session.interfaces import SessionsInterface
 from ratchet_py.session.serialize.interfaces import MalformedSession
 from ratchet_py.session.session import Session
-from ratchet_py.session.signing import itsdangerous
+from ratchet_py.session.signing import itsdangerous, unpacked
 
 __all__ = ["FlaskSessions"]
 
@@ -48,21 +48,24 @@ class FlaskSessions(SessionsInterface):
     ) -> None:
         self.name = name
         self._lifetime = lifetime
-        self._library = itsdangerous()
-        self._serializer = self._library.URLSafeTimedSerializer(
+        library = itsdangerous()
+        self._badSignature = library.BadSignature
+        self._signer = library.TimestampSigner(
             # It tries the last one first.
             [*reversed(list(fallbacks)), secretKey],
             salt="cookie-session",
-            serializer=json,
-            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha1},
+            key_derivation="hmac",
+            digest_method=hashlib.sha1,
         )
 
     def find(self, cookie: str) -> Session | None:
         """What is in the cookie."""
         try:
-            data = _untagged(self._serializer.loads(cookie, max_age=self._lifetime))
-        except self._library.BadSignature:
+            payload = self._signer.unsign(cookie, max_age=self._lifetime)
+        except self._badSignature:
             return None
+        try:
+            data = _untagged(json.loads(unpacked(payload)))
         except Exception as exc:
             # A tag may hold anything.
             raise MalformedSession(f"not what Flask writes: {exc}") from None

@@ -16,11 +16,11 @@ __all__ = ["MAX_SIZE", "asked", "readFrom"]
 
 _T = TypeVar("_T")
 
-MAX_SIZE = 1024 * 1024
-"""Bytes that a session may have; a larger one is not read."""
+MAX_SIZE = 256 * 1024
+"""Bytes that a session may have; a larger one is not read, as each connection keeps its own."""
 
 # To decode a megabyte takes a quarter of a second.
-_LONG = 64 * 1024
+_LONG = 32 * 1024
 
 
 def asked(function: Callable[[str], object], argument: str) -> Deferred[Any]:
@@ -46,7 +46,7 @@ def readFrom(
 
     Returns:
         What that makes of it; None if there is no such session. It fails with ``MalformedSession``
-        if there is more than a megabyte.
+        if there is more than :data:`MAX_SIZE`.
     """
     return asked(handler.read, id).addCallback(_decoded, id, decode)
 

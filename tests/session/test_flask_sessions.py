@@ -90,6 +90,12 @@ def test_what_was_signed_and_is_no_session(value):
         FlaskSessions(KEY).find(signed(value))
 
 
+def test_what_inflates_further_than_a_session_may():
+    assert FlaskSessions(KEY).find(signed({"a": "x" * 200_000})).get("a") == "x" * 200_000
+    with pytest.raises(MalformedSession, match="more than"):
+        FlaskSessions(KEY).find(signed({"a": "x" * 300_000}))
+
+
 @given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
 def test_whatever_a_client_sends_finds_nothing(cookie):
     assert FlaskSessions(KEY).find(cookie) is None
