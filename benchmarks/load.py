@@ -257,7 +257,7 @@ class Ask(Load):
             for fd, _ in wait():
                 client = byFd[fd]
                 data = client.recv(_READ)
-                if data != client.awaited and not _complete(client, data):
+                if data != client.awaited and not complete(client, data):
                     continue
                 now = clock()
                 record(now - client.sentAt)
@@ -274,12 +274,12 @@ class Ask(Load):
         while due:
             for fd, _ in self.poller.wait():
                 client = self._byFd[fd]
-                if _complete(client, client.recv(_READ)):
+                if complete(client, client.recv(_READ)):
                     due.discard(fd)
         self.close()
 
 
-def _complete(client: Client, data: bytes) -> bool:
+def complete(client: Client, data: bytes) -> bool:
     """Whether this completes the answer; raises if it is another one."""
     data = client.rest + _received(data)
     if data == client.awaited:

@@ -1,6 +1,7 @@
 """Ours: the full stack, as an application would build it."""
 
 import gc
+import os
 import traceback
 import tracemalloc
 from collections import Counter
@@ -94,10 +95,21 @@ def census():
     return {"objects": dict(ours), "traced": traced}
 
 
+def broker():
+    """What carries topics beyond this process, where the benchmark has started such a thing."""
+    url = os.environ.get("BENCHMARK_BROKER")
+    if url is None:
+        return None
+    from ratchet_py.broker import RedisBroker
+
+    # Large enough that nothing is lost of what is measured.
+    return RedisBroker(url, buffer=256 * 1024 * 1024, timeout=60)
+
+
 def stack(name):
     """The component that serves an application of the benchmark."""
     if name == "wamp":
-        return WampServer(Wamp())
+        return WampServer(Wamp(), broker=broker())
     if name == "soak":
         return WampServer(Soak())
     name, _, layers = name.partition("+")

@@ -367,6 +367,22 @@ async def test_nobody_waits_for_a_broker_that_is_closed(engine, redisServer):
 
 
 @ensureDeferred
+async def test_a_giant_from_outside(engine, redisServer):
+    node, other = Node(engine, "news"), Node(engine, "sport")
+    await engine.settle()
+    redisServer.ask("PUBLISH", "ratchet::news", '{"event":"' + "x" * 20_000_000 + '"}')
+    await engine.settle()
+    assert len(node.events[0]) == 20_000_000
+    # More than Redis keeps for a subscriber who reads slowly: it drops the node, which comes back.
+    redisServer.ask("PUBLISH", "ratchet::news", '{"event":"' + "x" * 40_000_000 + '"}')
+    await node.told(["lost", "back"])
+    redisServer.ask("PUBLISH", "ratchet::news", '{"event":"small"}')
+    await engine.settle()
+    assert node.events[-1] == "small"
+    assert other.states == []
+
+
+@ensureDeferred
 async def test_a_redis_that_is_not_there_yet(freePort, tmp_path, logged):
     server = RedisServer(freePort, tmp_path)
     engine = OverRedis(server)
