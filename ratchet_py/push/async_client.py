@@ -45,7 +45,7 @@ class AsyncPushClient:
         url: str,
         token: str | None = None,
         secret: str | None = None,
-        timeout: float = 10.0,
+        timeout: float = 15.0,
         attempts: int = 3,
         context: ssl.SSLContext | None = None,
     ) -> None:

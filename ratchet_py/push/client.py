@@ -64,7 +64,8 @@ class PushClient:
             ``http+unix://%2Frun%2Fratchet%2Fpush.sock/publish`` for a UNIX socket.
         token: What lets us in, or
         secret: what both sides know, to sign each push with; it is not sent itself.
-        timeout: Seconds for connecting, and for each wait for the server.
+        timeout: Seconds for connecting, and for each wait for the server, which itself may wait
+            twice 5 seconds, for the application and for Redis.
         attempts: How often to try in all, if a push has certainly not arrived: no connection could
             be made, or the server has no room for it just now (503). Between two attempts there is
             a growing pause, 0.1 seconds at first. What may have arrived is never tried again.
@@ -79,7 +80,7 @@ class PushClient:
         url: str,
         token: str | None = None,
         secret: str | None = None,
-        timeout: float = 10.0,
+        timeout: float = 15.0,
         attempts: int = 3,
         context: ssl.SSLContext | None = None,
     ) -> None:
