@@ -20,7 +20,7 @@ from twisted.internet.error import ConnectError
 from twisted.internet.ssl import Certificate, optionsForClientTLS
 from twisted.internet.task import deferLater
 
-from ratchet_py import App
+from ratchet_py import App, Limits
 from tests.integration.conftest import ROOT, Echo
 from tests.integration.process import Process
 from tests.integration.wire import Client, request, text
@@ -200,6 +200,23 @@ async def test_tls_of_our_own(certificate):
     closing = app.close()
     await client.closing(1001)
     await closing
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02"], ids=["nothing", "half a hello"])
+@pytest_twisted.ensureDeferred
+async def test_who_does_not_finish_the_handshake_of_tls_is_dropped_in_time(certificate, sent):
+    from twisted.internet import reactor
+
+    limits = Limits(handshakeTimeout=0.01, closeTimeout=0.01)
+    app = App("localhost", reactor=reactor, limits=limits)
+    app.route("/", Noting())
+    [port] = await app.listen(f"ssl:0:interface=127.0.0.1:privateKey={certificate}")
+    endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
+    client = await connectProtocol(endpoint, Client())
+    client.send(sent)
+    await client.gone()
+    assert app.server.tally.exceeded["handshakeTimeout"] == 1
+    await app.close()
 
 
 @pytest_twisted.ensureDeferred
