@@ -183,8 +183,11 @@ class Options(BaseOptions):
         seconds = self["drain-seconds"]
         if seconds is not None and not 0 <= seconds < float("inf"):
             raise UsageError(f"--drain-seconds {seconds}: it is a number of seconds from 0 on")
-        if self["push"] is None and self["admin"] is None and _hasCredentials(self):
-            raise UsageError("--push-token and --push-secret need --push or --admin")
+        isTaken = self["push"] or (self["admin"] and self["workers"] == 1)
+        if _hasCredentials(self) and not isTaken:
+            raise UsageError(
+                "--push-token and --push-secret need --push, or --admin without --workers"
+            )
 
     def _checkWorkers(self) -> None:
         if self["workers"] < 1:
