@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
@@ -146,7 +146,9 @@ class Connector:
             endpoint = address.endpoint(
                 self.reactor, self._connectTimeout, self._trustRoot, self._clientCertificate
             )
-            await endpoint.connect(_Factory(opening))
+            connecting = endpoint.connect(_Factory(opening))
+            # The endpoint's own is for each address of a name, and none for the name itself.
+            await connecting.addTimeout(self._connectTimeout, self.reactor, _late)
         except Exception as exc:
             raise ConnectError(f"{address}: {exc}") from exc
         return await opening.opened
@@ -183,6 +185,10 @@ def connect(
         A Deferred of the connection; see there.
     """
     return Connector(reactor, **options)(url, subProtocols, headers)
+
+
+def _late(_: object, seconds: float) -> NoReturn:
+    raise TimeoutError(f"no connection within {seconds:g} seconds")
 
 
 def _cancellable(opening: Deferred[WebSocket]) -> Deferred[WebSocket]:

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ratchet_py.dispatch import toDeferred
-from ratchet_py.errors import LocalError
+from ratchet_py.errors import LocalError, RatchetError
 
 __all__ = ["Emitter"]
 
@@ -91,4 +91,7 @@ def _unwrapped(failure: Failure, failed: Callable[[Any], None]) -> None:
 
 
 def _log(exc: BaseException) -> None:
-    log.error("{exc!r}, and nobody listens to errors", exc=exc)
+    if isinstance(exc, RatchetError):
+        log.error("{exc!r}, and nobody listens to errors", exc=exc)
+    else:
+        log.failure("a listener has failed", Failure(exc))

@@ -131,7 +131,7 @@ class Opening(Protocol):
         self._body += data
         headers = self._refusal.headers
         length = headers.get("Content-Length", "")
-        wanted = min(_EXCERPT, int(length)) if length.isdecimal() else _EXCERPT
+        wanted = min(_EXCERPT, int(length[:9])) if length.isdecimal() else _EXCERPT
         isAll = "Transfer-Encoding" in headers and self._body.endswith(_LAST_CHUNK)
         if len(self._body) >= wanted or isAll:
             self._refuse()

@@ -173,10 +173,14 @@ class ReconnectingClient(Emitter):
 
         Returns:
             A Deferred that fires when the connection is gone.
+
+        Raises:
+            LocalError: The code is none that may be sent.
         """
+        closing = None if self.conn is None else self.conn.close(code, reason)
         self._isStopped = True
-        if self.conn is not None:
-            return self.conn.close(code, reason)
+        if closing is not None:
+            return closing
         if self._pausing is not None:
             self._pausing.cancel()
         elif self._running is None:

@@ -320,7 +320,9 @@ class WampClient(ReconnectingClient):
             if (answer := self._calls.pop(said.id, None)) is not None:
                 answer.errback(CallError(said.uri, said.desc, said.details))
         elif isinstance(said, Prefix):
-            if len(self._serverPrefixes) < self._connector.limits.prefixes:
+            limits = self._connector.limits
+            fits = max(len(said.name), len(said.uri)) <= limits.topicLength
+            if fits and len(self._serverPrefixes) < limits.prefixes:
                 self._serverPrefixes[said.name] = said.uri
         elif self._welcome is not None and not self._welcome.called:
             self._welcome.callback(said)

@@ -155,9 +155,17 @@ class WebSocket(Emitter):
         Raises:
             ConnectionClosed: The connection is closed, or about to be.
             SendBufferFull: More than ``Limits.sendBuffer`` waits already.
+            LocalError: It is a close frame, which :meth:`close` sends.
             TypeError: It is none of these.
         """
+        # First of all: what is compressed and not sent would be missed by the messages after it.
+        if self._isClosing:
+            raise self._closed()
+        if self._outgoing.size > self._limits.sendBuffer:
+            raise SendBufferFull(f"{self._outgoing.size} bytes wait to be sent")
         if isinstance(msg, Frame):
+            if msg.opcode == OP_CLOSE:
+                raise LocalError("a close frame is sent by close()")
             frame = encode(msg.payload, msg.opcode, msg.final, msg.rsv1, _mask())
         else:
             payload = msg.payload if isinstance(msg, Message) else msg
@@ -167,10 +175,6 @@ class WebSocket(Emitter):
                 frame = self._frame(bytes(payload), OP_BINARY)
             else:
                 raise TypeError(f"a message is str, bytes or Message, not {type(msg).__name__}")
-        if self._isClosing:
-            raise self._closed()
-        if self._outgoing.size > self._limits.sendBuffer:
-            raise SendBufferFull(f"{self._outgoing.size} bytes wait to be sent")
         self._outgoing.write(frame)
         return self
 

@@ -88,12 +88,11 @@ def line():
 def result(deferred):
     """What a Deferred has fired with; a Failure if it has failed, None if it has not fired."""
     results = []
-
-    def note(outcome):
-        results.append(outcome)
-        return None if isinstance(outcome, Failure) else outcome
-
-    deferred.addBoth(note)
+    if deferred.called:
+        deferred.addBoth(results.append)
+        if results and not isinstance(results[0], Failure):
+            # Who asks again gets it again.
+            deferred.addCallback(lambda _: results[0])
     return results[0] if results else None
 
 

@@ -43,6 +43,8 @@ def test_it_connects_and_says_so(connector):
     assert result(client.whenOpen()) is one.conn
     client.send("hello")
     assert one.heard() == ["hello"]
+    with pytest.raises(LocalError):
+        client.stop(1006)
     stopped = client.stop(4000, "enough")
     assert one.heard()[0].closeCode == 4000
     one.lose()

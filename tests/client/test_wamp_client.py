@@ -62,8 +62,8 @@ def session(connector):
 
     yield make
     for each in sessions:
-        result(each.opening)
         each.end()
+        result(each.opening)
 
 
 def failure(deferred):
@@ -201,6 +201,8 @@ def test_prefixes(session):
     ]
     one.say(8, "http://example.com/news", 1)
     assert seen == ["http://example.com/news"]
+    one.say(1, "long", "x" * 2000)
+    assert one.client.resolve("long:x") == "long:x"
     for number in range(200):
         one.say(1, f"p{number}", "http://e/")
     assert len(one.client._serverPrefixes) == one.connector.limits.prefixes

@@ -5,16 +5,18 @@ from __future__ import annotations
 import zlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 
-from ratchet_py.client import ConnectionClosed, SendBufferFull
+from ratchet_py.client import ConnectionClosed, SendBufferFull, WebSocket
 from ratchet_py.errors import LocalError, ProtocolError
 from ratchet_py.limits import Limits
 from ratchet_py.rfc6455.frame import OP_BINARY, OP_CLOSE, OP_PING, OP_PONG, OP_TEXT, Frame, encode
 from ratchet_py.rfc6455.message import Message
 from ratchet_py.rfc6455.permessage_deflate import PerMessageDeflateOptions
-from tests.client.conftest import result
+from tests.client.conftest import Line, result
 
 
 def failure(deferred):
@@ -63,6 +65,8 @@ def test_a_message_goes_out_by_its_type(line, msg, heard):
 def test_what_is_no_message_is_refused(line):
     with pytest.raises(TypeError, match="not int"):
         line().conn.send(5)
+    with pytest.raises(LocalError, match="close"):
+        line().conn.send(Frame(b"\x03\xe8", opcode=OP_CLOSE))
 
 
 def test_pings(line):
@@ -146,6 +150,21 @@ def test_compression_both_ways(line, takeover):
         compressed = theirs.compress(b"hello " * 1000)
         one.conn.dataReceived(encode(compressed, OP_TEXT, rsv1=True))
         assert events.pop() == ("message", "hello " * 1000)
+
+
+def test_what_is_not_sent_is_not_missed(line):
+    """With context takeover each message refers to those before it."""
+    options = PerMessageDeflateOptions(clientNoContextTakeover=False, threshold=1)
+    _, theirs = options.accept([("server_no_context_takeover", None)])
+    extension = options.agree([("server_no_context_takeover", None)])
+    one = line(Limits(sendBuffer=10), extension, theirs)
+    one.transport.producer.pauseProducing()
+    one.conn.send("The quick brown fox jumps over the lazy dog")
+    with pytest.raises(SendBufferFull):
+        one.conn.send("The five boxing wizards jump quickly")
+    one.transport.producer.resumeProducing()
+    one.conn.send("The five boxing wizards jump quickly")
+    assert len(one.heard()) == 2
 
 
 def test_what_compression_makes_longer_goes_out_as_it_is(line):
@@ -479,6 +498,28 @@ def test_a_listener_that_fails_is_an_error_and_nothing_else(line):
     one.conn.removeListener("message", fails)
     one.say("two")
     assert len(errors) == 3
+
+
+def test_what_fails_and_nobody_hears_is_logged(line, loggedFailures):
+    one = line()
+    one.conn.on("message", lambda message: 1 / 0)
+    one.say("one")
+    assert len(loggedFailures.flush(ZeroDivisionError)) == 1
+    one.conn.on("error", lambda exc: [][0])
+    one.say("two")
+    assert len(loggedFailures.flush(IndexError)) == 1
+
+
+@given(st.lists(st.binary(), max_size=5), st.booleans())
+def test_any_bytes_are_messages_or_the_end(pieces, compressed):
+    extension = PerMessageDeflateOptions().agree([("server_no_context_takeover", None)])
+    one = Line(extension=extension if compressed else None, keepAlive=1)
+    seen = one.listen(*WebSocket.events)
+    for piece in pieces:
+        one.conn.dataReceived(piece)
+    one.lose()
+    assert [event[0] for event in seen].count("close") == 1
+    assert not one.clock.getDelayedCalls()
 
 
 def test_a_listener_for_once(line):
