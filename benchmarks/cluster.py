@@ -68,9 +68,7 @@ class Engine:
     """A Redis of our own, that keeps nothing; use it in a ``with`` statement."""
 
     def __init__(self, core: int | None) -> None:
-        program = shutil.which("redis-server") or shutil.which("valkey-server")
-        if program is None:
-            raise LoadError("there is no redis-server: apt install redis-server")
+        program = _program()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -130,6 +128,13 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.stop()
         self._folder.cleanup()
+
+
+def _program() -> str:
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    if program is None:
+        raise LoadError("there is no redis-server: apt install redis-server")
+    return program
 
 
 @dataclass
@@ -334,6 +339,7 @@ def _channels(engine: Engine) -> int:
 
 def measure(settings: Settings, tell: Callable[[str], object] = print) -> dict[str, Any]:
     """All of it, each figure the middle of the rounds."""
+    _program()
     chosen = Cores.choose()
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     cores: list[int | None] = [core for core in allowed if core != chosen.generator] or [None]
@@ -395,8 +401,9 @@ def _processor() -> str:
 
 
 def _version() -> str:
-    program = shutil.which("redis-server") or "valkey-server"
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [_program(), "--version"], capture_output=True, text=True, check=True
+    ).stdout
     return " ".join(said.split()[:3])
 
 

@@ -3,7 +3,6 @@
 import re
 import signal
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -528,34 +527,17 @@ async def test_over_a_unix_socket(freePort, tmp_path):
         server.kill()
 
 
-@pytest.fixture
-def certificate(tmp_path):
-    """A certificate of its own authority for 127.0.0.1, and its key."""
-    files = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"),
-            *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=redis"),
-            *("-addext", "subjectAltName=IP:127.0.0.1", "-out", files[0], "-keyout", files[1]),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return files
-
-
 @ensureDeferred
 async def test_over_tls(freePort, tmp_path, certificate):
-    cert, key = map(str, certificate)
     server = RedisServer(
         freePort,
         tmp_path,
         *("--port", "0", "--tls-port", str(freePort), "--tls-auth-clients", "no"),
-        *("--tls-cert-file", cert, "--tls-key-file", key),
+        *("--tls-cert-file", str(certificate), "--tls-key-file", str(certificate)),
     )
     server.start()
     url = f"rediss://127.0.0.1:{freePort}"
-    engine = OverRedis(server, url=f"{url}?ssl_ca_certs={cert}")
+    engine = OverRedis(server, url=f"{url}?ssl_ca_certs={certificate}")
     try:
         here, there = Node(engine), Node(engine, "news")
         for node in here, there:

@@ -164,3 +164,47 @@ def test_to_stop_waits_for_the_connection_to_end(linked):
     assert stopped.called
     assert linked.clock.getDelayedCalls() == []
     assert linked.told[-1] == "up"
+
+
+def test_to_move_while_it_waits_is_to_wait_no_longer(linked):
+    linked.pauses(8)
+    linked.link.move("new")
+    (call,) = linked.clock.getDelayedCalls()
+    assert call.getTime() - linked.clock.seconds() <= 0.1
+
+
+def test_to_move_while_it_connects_is_to_begin_anew():
+    linked = Linked()
+    begun = []
+
+    def connect(factory):
+        begun.append(Deferred())
+        return begun[-1]
+
+    linked.endpoint.connect = connect
+    linked.link.start()
+    linked.link.move("new")
+    linked.clock.advance(0.1)
+    assert len(begun) == 2
+    linked.link.stop()
+
+
+def test_to_move_is_to_go_from_elsewhere_and_nowhere_else(linked):
+    linked.pauses(8)
+    linked.accept()
+    transport = linked.endpoint.protocol.transport
+    linked.endpoint.protocol.server = "old"
+    linked.link.move("old")
+    assert not transport.disconnecting
+    linked.link.move("new")
+    assert transport.disconnecting
+    linked.endpoint.lose()
+    assert linked.told[-1] == "the master is new now"
+    linked.endpoint.accepts = False
+    assert linked.pauses(1)[0] <= 0.1
+
+
+def test_what_is_stopped_does_not_move(linked):
+    linked.link.stop()
+    linked.link.move("new")
+    assert linked.clock.getDelayedCalls() == []

@@ -8,9 +8,10 @@ import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import Deferred
 
-from tests.broker.redis_server import OverRedis
+from tests.broker.redis_server import OverRedis, RedisServer
 from tests.broker.sentinels import NAME, SENTINEL_PASSWORD, Watched
 from tests.broker.test_redis import ROOT, Node, turn, until
+from tests.integration.wire import patient
 
 
 @pytest.fixture
@@ -158,6 +159,43 @@ async def test_the_rights_that_the_documentation_gives_are_enough(engine, watche
     for node in here, there:
         await node.told(["lost", "back"])
     assert logged[0].count("the master is")
+
+
+@ensureDeferred
+async def test_over_tls(freePorts, tmp_path, certificate):
+    secure = {
+        "tls-cert-file": certificate,
+        "tls-key-file": certificate,
+        "tls-ca-cert-file": certificate,
+        "tls-auth-clients": "no",
+        "tls-replication": "yes",
+    }
+    one, other = next(freePorts), next(freePorts)
+    options = [word for name, value in secure.items() for word in (f"--{name}", str(value))]
+    master = RedisServer(one, tmp_path, "--port", "0", "--tls-port", str(one), *options)
+    file = tmp_path / "sentinel.conf"
+    lines = [f"{name} {value}" for name, value in secure.items()]
+    lines += ["port 0", f"tls-port {other}", f"sentinel monitor {NAME} 127.0.0.1 {one} 1"]
+    file.write_text("\n".join(lines) + "\n")
+    sentinel = RedisServer(other, tmp_path)
+    sentinel.arguments = lambda: [str(file), "--sentinel"]
+    url = f"rediss+sentinel://127.0.0.1:{other}/{NAME}?ssl_ca_certs={certificate}"
+    engine = OverRedis(master, url=url)
+    try:
+        master.start()
+        sentinel.start()
+        here, there = Node(engine), Node(engine, "news")
+        for node in here, there:
+            await patient(node.broker.settled(), "TLS")
+        here.publish("news", "rain")
+        await until(lambda: there.events == ["rain"])
+        stranger = Node(engine, url=url.partition("?")[0])
+        await stranger.told(["lost"])
+        assert "certificate" in str(stranger.states[0][1])
+    finally:
+        await engine.close()
+        sentinel.kill()
+        master.kill()
 
 
 @ensureDeferred
