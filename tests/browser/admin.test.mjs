@@ -173,3 +173,15 @@ test("a page of another site cannot connect", async (context) => {
   // The page is localhost's, and another name of the same machine is another site.
   assert.equal(outcome, "refused");
 });
+
+test("what the broker counts is on the page where there is one", async (context) => {
+  const page = await open(context);
+  await page.locator("#health-text", { hasText: "ok" }).waitFor();
+  assert.equal(await page.locator("#broker-part").isVisible(), false);
+  const session = await client(context);
+  await session.call("broker");
+  await page.locator("#broker .chip", { hasText: "lost 1,234" }).waitFor();
+  await page.locator("#broker .chip", { hasText: "outages 1" }).waitFor();
+  assert.equal(await page.locator("#broker .chip").count(), 2);
+  assert.equal(await text(page, "#broker-state"), "connected");
+});

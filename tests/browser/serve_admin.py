@@ -1,6 +1,7 @@
 """A server for the admin page: ``python serve_admin.py [ADMIN_PORT]`` prints its two ports.
 
-The token is ``the-token``. A call of ``block`` takes 120 ms. It ends at SIGTERM.
+The token is ``the-token``. A call of ``block`` takes 120 ms; from a call
+of ``broker`` on there is one, which has lost something. It ends at SIGTERM.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from twisted.internet.defer import DeferredList
 
 from ratchet_py import App
 from ratchet_py.admin import Admin
+from ratchet_py.broker.redis_engine import RedisTally
 from ratchet_py.wamp import Component
 
 
@@ -22,6 +24,9 @@ class Market(Component):
     def onCall(self, conn, id, topic, params):
         if str(topic) == "block":
             time.sleep(0.12)
+        if str(topic) == "broker":
+            self.metrics.broker = tally = RedisTally()
+            tally.isUp, tally.outages, tally.lost = True, 1, 1234
         return params
 
 
@@ -31,6 +36,7 @@ def main(adminPort):
     app = App(None, 0, reactor=reactor)
     app.route("/market", Market(), allowedOrigins=["*"])
     admin = Admin(app, token="the-token")
+    Market.metrics = admin.metrics
 
     def started(results):
         ports = [ports[0].getHost().port for _, ports in results]
