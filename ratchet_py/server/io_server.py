@@ -10,10 +10,16 @@ from typing import Any, NoReturn, TypeVar
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocolNegotiationFactory,
+    IStreamServerEndpoint,
+)
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from ratchet_py.errors import LocalError
 from ratchet_py.interfaces import MessageComponentInterface
@@ -61,6 +67,7 @@ _resourceIds = count(1)
 _Server = TypeVar("_Server", bound="IoServer")
 
 
+@implementer(IProtocolNegotiationFactory)
 class IoServer(Factory):
     r"""Turns what a transport does into ``onOpen``, ``onMessage`` and ``onClose``.
 
@@ -224,6 +231,13 @@ class IoServer(Factory):
                 "such as twistd --reactor=asyncio, serves as many as there are descriptors",
                 most=self.most,
             )
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What may be agreed on within TLS, which browsers ask for (IProtocolNegotiationFactory).
+
+        Without this Twisted would break off the handshake of every client that asks.
+        """
+        return [b"http/1.1"]
 
     def buildProtocol(self, addr: IAddress | None) -> IoConnection | None:
         """A client has been accepted (IProtocolFactory); None if it cannot even be refused."""

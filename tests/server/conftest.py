@@ -163,15 +163,20 @@ class Served:
             # Sockets inherit it from the one that accepts them; a UNIX socket has its peer's.
             self.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
 
-    async def connect(self, port=None):
-        """A client; ``port`` if it is to go by way of another TCP port."""
+    async def connect(self, port=None, protocols=None):
+        """A client; ``port`` if it is to go by way of another TCP port.
+
+        ``protocols`` is what it asks for within TLS.
+        """
         if self.kind == "unix":
             endpoint = UNIXClientEndpoint(self.reactor, str(self.folder / "socket"))
         else:
             port = self.port.getHost().port if port is None else port
             endpoint = TCP4ClientEndpoint(self.reactor, "127.0.0.1", port)
         if self.kind == "ssl":
-            endpoint = wrapClientTLS(CertificateOptions(verify=False), endpoint)
+            endpoint = wrapClientTLS(
+                CertificateOptions(verify=False, acceptableProtocols=protocols), endpoint
+            )
         client = Client(PROXY_HEADER if self.kind == "haproxy" else b"")
         self.clients.append(client)
         return await patient(connectProtocol(endpoint, client))

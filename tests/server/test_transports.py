@@ -427,3 +427,14 @@ async def test_nothing_leaves_a_tls_server_in_clear(transport, serve):
     assert len(recorder.wire) > len(secret) * 20_000
     # That it is seen on the other transport shows that the recorder sees what there is.
     assert (b"nobody is to see" in recorder.wire) == (transport == "tcp-direct")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_browser_that_asks_for_a_protocol_within_tls_gets_it(serve):
+    served = await serve("ssl-buffered", onMessage=lambda conn, msg: conn.send(msg) and None)
+    client = await served.connect(protocols=[b"h2", b"http/1.1"])
+    await client.send(b"hello")
+
+    assert await client.receive(5) == b"hello"
+    assert client.transport.negotiatedProtocol == b"http/1.1"
+    await served.stop()
