@@ -336,20 +336,23 @@ class App:
         if self.flashServer is not None:
             self.flashServer.abort()
 
-    def run(self) -> None:
+    def run(self, *endpoints: str) -> None:
         """Listen and serve until SIGINT or SIGTERM; then close every client and return.
 
         In a module that ``twistd ratchet --app`` imports it only says that this App is the one to
-        serve.
+        serve; where, ``--listen`` says.
+
+        Args:
+            endpoints: Where to listen, as :meth:`listen` takes it.
 
         Raises:
-            SystemExit: The port cannot be opened; the message says why.
+            SystemExit: A port cannot be opened; the message says why.
         """
         if App._marked is not None:
             App._marked.append(self)
             return
         failed: list[Failure] = []
-        self.listen().addErrback(failed.append)
+        self.listen(*endpoints).addErrback(failed.append)
         if failed:
             raise SystemExit(f"ratchet: {failed[0].getErrorMessage()}")
         showWarnings()

@@ -440,6 +440,15 @@ def test_python_says_a_taken_port_in_one_line_too(tmp_path):
             assert str(port) in line
 
 
+def test_python_says_an_endpoint_that_is_wrong_in_one_line_too(tmp_path):
+    program = "from ratchet_py import App\nApp().run('ssl:0:privateKey=none.pem')\n"
+    done = run(tmp_path, "-c", program)
+    assert done.returncode > 0
+    [line] = done.stderr.splitlines()
+    assert line.startswith("ratchet: ")
+    assert "none.pem" in line
+
+
 def test_help_lists_the_options(tmp_path):
     done = run(tmp_path, *COMMANDS["twistd"], "--help")
     assert done.returncode == 0

@@ -202,10 +202,10 @@ class Load(MessageComponentInterface):
     def onError(self, conn, exc):
         print("error", exc, flush=True)
 
-app = App("localhost", 0)
+app = App("localhost")
 app.route("/", Load())
 reactor.callWhenRunning(lambda: print("port", app.server.ports[0].getHost().port, flush=True))
-app.run()
+app.run("tcp:0:interface=127.0.0.1")
 """
 
 
