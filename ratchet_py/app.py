@@ -336,7 +336,7 @@ class App:
         if self.flashServer is not None:
             self.flashServer.abort()
 
-    def run(self, *endpoints: str) -> None:
+    def run(self, *endpoints: str | IStreamServerEndpoint) -> None:
         """Listen and serve until SIGINT or SIGTERM; then close every client and return.
 
         In a module that ``twistd ratchet --app`` imports it only says that this App is the one to
