@@ -7,8 +7,12 @@ import pytest
 
 
 @pytest.fixture
-def telnets(serve):
-    server = serve("hello_world_chat.py")
+def server(serve):
+    return serve("hello_world_chat.py")
+
+
+@pytest.fixture
+def telnets(server):
     address = ("127.0.0.1", server.port)
     with socket.create_connection(address, 30) as one, socket.create_connection(address, 30) as two:
         yield one, two
@@ -23,12 +27,17 @@ def test_what_one_says_the_other_reads(telnets):
     assert two.recv(100) == b"second\r\n"
 
 
-def test_stopping_it_ends_the_connections(serve):
-    server = serve("hello_world_chat.py")
+def test_stopping_it_ends_the_connections(server, telnets):
+    one, two = telnets
+    # What has not been accepted when the port closes is reset.
+    two.sendall(b"first\r\n")
+    assert one.recv(100) == b"first\r\n"
+
     stopping = Thread(target=server.stop)
-    with socket.create_connection(("127.0.0.1", server.port), 30) as client:
-        stopping.start()
+    stopping.start()
+    for client in telnets:
         assert client.recv(100) == b""
+        client.close()
     stopping.join()
 
     assert server.status == 0
