@@ -205,10 +205,10 @@ class IoServer(Factory):
 
     @property
     def most(self) -> int:
-        """How many clients it takes: ``Limits.connections``, or what the process has room for."""
+        """How many clients it takes: ``Limits.connections``, and what the process has room for."""
         if self._most is None:
-            most = self.limits.connections
-            self._most = roomFor(self.loop) if most is None else most
+            room, most = roomFor(self.loop), self.limits.connections
+            self._most = room if most is None else min(most, room)
         return self._most
 
     def prepare(self) -> None:
@@ -271,10 +271,12 @@ class IoServer(Factory):
         self.tally.exceeded["connections"] += 1
         refusing = self._refusing
         if refusing is None:
-            # Who is refused must not run out of descriptors either, so that there is an end to it
-            # if very many come at once.
-            limits = replace(self.limits, connections=SPARE * 3 // 4, closeTimeout=1.0)
-            refuser = Refuser(refusalOf(self.app), SPARE // 4)
+            # Who is refused must not take the last descriptors either, so that there is an end to
+            # it if very many come at once.
+            spare = min(SPARE, descriptorLimit(self.loop) - self.most)
+            most = max(spare - SPARE // 4, 1)
+            limits = replace(self.limits, connections=most, closeTimeout=1.0)
+            refuser = Refuser(refusalOf(self.app), most // 3)
             refusing = IoServer(refuser, self.loop, limits)
             self._refusing = refusing
         if len(refusing.connections) >= refusing.most:

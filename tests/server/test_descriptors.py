@@ -79,6 +79,16 @@ def test_a_small_limit_still_serves(limit):
     assert descriptors.roomFor(Clock()) == 32
 
 
+@pytest.mark.parametrize(("descriptors", "refused"), [(20000, 75), (200, 75), (64, 7), (20, 1)])
+def test_who_is_refused_does_not_take_the_last_descriptors(limit, descriptors, refused):
+    limit.soft = limit.hard = descriptors
+    server = IoServer(EchoServer(), Clock())
+    server.connections.update(range(server.most))
+    assert server.buildProtocol(None) is not None
+    assert server._refusing.most == refused
+    assert server.most + refused < descriptors
+
+
 def test_no_limit(limit):
     limit.soft = resource.RLIM_INFINITY
     assert descriptors.roomFor(Clock()) > 1 << 30
@@ -86,6 +96,7 @@ def test_no_limit(limit):
 
 def test_a_limit_of_ones_own_counts(limit):
     assert IoServer(EchoServer(), Clock(), Limits(connections=7)).most == 7
+    assert IoServer(EchoServer(), Clock(), Limits(connections=100_000)).most == 924
 
 
 def test_who_is_too_many_is_answered_with_503():
