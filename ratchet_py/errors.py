@@ -1,6 +1,6 @@
 """One tree of errors, so that each fault is answered in one place and in one way.
 
-A :class:`RemoteError` is the client's fault and carries the answer to it: the HTTP status of a
+A :class:`RemoteError` is the other end's fault and carries the answer to it: the HTTP status of a
 refused handshake, or the WebSocket close code. A :class:`LocalError` is ours: an application that
 asks for what the protocol cannot say. A :class:`CallError` is an application's answer to a call.
 """
@@ -30,10 +30,10 @@ class LocalError(RatchetError, ValueError):
 
 
 class RemoteError(RatchetError):
-    """The client broke a rule.
+    """The other end, mostly a client, broke a rule.
 
     Attributes:
-        reason: One line that names the fault; it is sent to the client.
+        reason: One line that names the fault; a client is sent it.
         limit: Which of the :class:`~ratchet_py.limits.Limits` was exceeded, to be counted; None if
             it was another kind of fault.
     """

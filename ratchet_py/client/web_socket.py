@@ -300,7 +300,8 @@ class WebSocket(Emitter):
     def close(self, code: int | None = CloseCode.NORMAL, reason: str = "") -> Deferred[None]:
         """Send a close frame, and wait for the server's, ``Limits.closeTimeout`` at most.
 
-        From now on nothing is sent, and what has not been read is forgotten.
+        What has been sent before goes out first, however long that takes. From now on nothing else
+        is sent, and what has not been read is forgotten.
 
         Args:
             code: The close code, None for a close frame without one.
@@ -318,6 +319,8 @@ class WebSocket(Emitter):
             self._unread.clear()
             self._unreadSize = 0
             self._startClosing(frame)
+            # A server that takes nothing of it has another limit.
+            self._outgoing.whenDrained().addCallbacks(self._awaitEnd, lambda _: None)
         return self.whenClosed()
 
     def abort(self) -> None:
@@ -342,10 +345,12 @@ class WebSocket(Emitter):
         """Send the last frame; the end of the stream is the server's (RFC 6455 section 7.1.1)."""
         self._isClosing = True
         self._outgoing.write(frame)
+        self._balance()
+
+    def _awaitEnd(self, _: None = None) -> None:
         self._closeTimer = self._clock.callLater(
             self._limits.closeTimeout, self._transport.abortConnection
         )
-        self._balance()
 
     def _drop(self, reason: str) -> None:
         if not self._isClosing:
@@ -418,6 +423,7 @@ class WebSocket(Emitter):
             self._ending = (int(CloseCode.NO_STATUS if code is None else code), frame.reason)
             if not self._isClosing:
                 self._startClosing(encode(frame.payload[:2], OP_CLOSE, mask=_mask()))
+                self._awaitEnd()
 
     def _fail(self, error: ProtocolError) -> None:
         """The server broke a rule: say so, and read nothing more."""
@@ -426,6 +432,7 @@ class WebSocket(Emitter):
             return
         self._ending = (int(error.closeCode), error.reason)
         self._startClosing(encodeClose(error.closeCode, error.reason, _mask()))
+        self._awaitEnd()
         # It is why the connection is closed, so nobody need listen to hear of it.
         if self._listeners["error"]:
             self._report(error)

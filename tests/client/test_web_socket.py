@@ -319,6 +319,36 @@ def test_a_close_that_is_not_answered(line):
     assert one.conn.closeCode == 1006
 
 
+def test_a_close_waits_for_what_was_sent_before(line):
+    one = line(limits=Limits(closeTimeout=5, stallTimeout=60))
+    producer, write = one.transport.producer, one.transport.write
+
+    def full(data):
+        write(data)
+        producer.pauseProducing()
+
+    one.transport.write = full
+    for _ in range(10):
+        one.conn.send(bytes(100_000))
+    one.conn.close()
+    while one.conn.bufferedAmount:
+        one.clock.advance(50)
+        assert not one.transport.disconnecting
+        producer.resumeProducing()
+    assert len(one.heard()) == 11
+    one.clock.advance(5)
+    assert one.transport.disconnecting
+
+
+def test_a_close_behind_what_the_server_does_not_take(line):
+    one = line(limits=Limits(stallTimeout=60))
+    one.transport.producer.pauseProducing()
+    one.conn.send(bytes(100_000))
+    one.conn.close()
+    one.clock.advance(60)
+    assert one.transport.disconnecting
+
+
 def test_a_close_code_that_must_not_be_sent(line):
     one = line()
     with pytest.raises(LocalError, match="1006"):
