@@ -34,7 +34,7 @@ from ratchet_py.push.server import PushServer
 from ratchet_py.server.flash_policy import FlashPolicy
 from ratchet_py.server.io_server import IoServer
 from ratchet_py.server.shutdown import Shutdown
-from ratchet_py.workers import Plan, SharedPush, Workers, checkEndpoint
+from ratchet_py.workers import PUBLISH, Plan, SharedPush, Workers, checkEndpoint
 
 if TYPE_CHECKING:
     from ratchet_py.admin import Admin
@@ -50,6 +50,9 @@ _NOT_THE_OPERATORS = ("<", os.path.dirname(__file__), os.path.dirname(os.__file_
 
 # For a server that has no address of its own.
 _DEFAULT_ENDPOINT = "tcp:8080:interface=127.0.0.1"
+
+# Between a parent and its workers.
+_INTERNAL_ENDPOINT = "tcp:0:interface=127.0.0.1"
 
 # A browser's localhost may be either; a machine without IPv6 has only the other.
 _LOCALHOST_6 = "tcp6:8080:interface=\\:\\:1"
@@ -232,7 +235,7 @@ class RatchetService(Service):
         adminEndpoint: str = "",
         ifPossible: Sequence[str] = (),
         push: PushServer | SharedPush | None = None,
-        pushEndpoint: str | IStreamServerEndpoint = "",
+        pushEndpoint: str = "",
     ) -> None:
         self.server = server
         self.push = push
@@ -265,7 +268,7 @@ class RatchetService(Service):
         if self.admin is not None and not failed:
             admin = self.admin.listen(self.adminEndpoint).addCallback(_reportAdmin, self.admin)
             admin.addErrback(failed.append if admin.called else self._failedLater)
-        if self.push is not None and not failed:
+        if self.push is not None and not failed and not self._isQuiet:
             push = self.push.listen(self.pushEndpoint).addCallback(self._reportPush, self.push)
             push.addErrback(failed.append if push.called else self._failedLater)
         if failed:
@@ -295,7 +298,7 @@ class RatchetService(Service):
         return clients or [self.server.endpoint], {"flash": [] if flash is None else [flash]}
 
     def inherit(self, sockets: dict[str, list[IStreamServerEndpoint]]) -> None:
-        """Listen on sockets that another process has opened, instead of opening any.
+        """Listen for clients on sockets that another process has opened, instead of opening any.
 
         Args:
             sockets: ``clients``, and others by what they are for.
@@ -303,8 +306,6 @@ class RatchetService(Service):
         self._isQuiet = True
         self.endpoints = sockets["clients"]
         self.ifPossible = ()
-        if self.push is not None:
-            [self.pushEndpoint] = sockets["push"]
         if isinstance(self.server, App) and self.server.flashServer is not None:
             self.server.flashServer.listen(*sockets["flash"])
 
@@ -397,6 +398,8 @@ def _workersOf(options: Options) -> RatchetService:
             f"--workers {count}: without a broker its topics would end at each process; "
             "--broker names one"
         )
+    if options["admin"] is not None and plan.pushSize:
+        plan.others[PUBLISH] = [_INTERNAL_ENDPOINT]
     workers = Workers(plan, count, given, isWatched=options["admin"] is not None)
     credentials = _credentialsOf(options)
     return RatchetService(

@@ -12,20 +12,22 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.stdio import StandardIO
 from twisted.logger import globalLogBeginner
 
 from ratchet_py.app import App
 from ratchet_py.broker.memory import MemoryBroker
+from ratchet_py.push.credentials import PushCredentials
+from ratchet_py.push.server import PushServer
 from ratchet_py.server.io_server import IoServer
 from ratchet_py.tap import Options, RatchetService, makeService
 from ratchet_py.wamp.wamp_server import WampServer
 from ratchet_py.workers.acceptor import InheritedEndpoint, Share
 from ratchet_py.workers.link import Link, logToParent, readLine
 from ratchet_py.workers.loads import Loads
-from ratchet_py.workers.pipes import COMMANDS, LOADS, REPORTS, SOCKETS
+from ratchet_py.workers.pipes import COMMANDS, LOADS, PUBLISH, PUSH, REPORTS, SOCKETS
 from ratchet_py.workers.plan import Plan
 from ratchet_py.workers.sharing import contextOf
 from ratchet_py.workers.workers import Workers
@@ -82,6 +84,7 @@ def planOf(config: dict[str, Any]) -> Plan:
         others=others,
         drainSeconds=_bottomOf(server).drainSeconds,
         isCarried=_isCarried(server),
+        pushSize=server.limits.pushSize if isinstance(server, App) and server.wampPaths else 0,
     )
 
 
@@ -131,6 +134,7 @@ class Worker:
         self._config = config
         self._reactor: Any = reactor
         self._link = Link(self._command, self._stop)
+        self._pushing: list[tuple[Any, list[IStreamServerEndpoint]]] = []
         self._server: App | IoServer | None = None
         self._watch: Watch | None = None
         self._isStopping = False
@@ -143,7 +147,14 @@ class Worker:
         """
         try:
             service, server = _serviceOf(self._config["options"])
-            service.inherit(self._sockets(_bottomOf(server)))
+            sockets = self._sockets(_bottomOf(server))
+            service.inherit(sockets)
+            if isinstance(server, App) and PUBLISH in sockets:
+                # For the parent, which has asked for credentials already.
+                push = PushServer(server, PushCredentials(self._config["publishToken"]))
+                self._pushing.append((push, sockets[PUBLISH]))
+            if service.push is not None:
+                self._pushing.append((service.push, sockets[PUSH]))
             if self._config["isWatched"]:
                 # Here, because it needs an extra that most do not have.
                 from ratchet_py.workers.watch import Watch
@@ -166,7 +177,8 @@ class Worker:
         found: dict[str, list[IStreamServerEndpoint]] = {}
         for fd, each in enumerate(self._config["sockets"], SOCKETS):
             context = None if each["pem"] is None else contextOf(each["pem"])
-            endpoint = InheritedEndpoint(self._reactor, fd, share, context)
+            isShared = each["purpose"] not in (PUSH, PUBLISH)
+            endpoint = InheritedEndpoint(self._reactor, fd, share if isShared else None, context)
             found.setdefault(each["purpose"], []).append(endpoint)
         return found
 
@@ -179,6 +191,9 @@ class Worker:
         do = command["do"]
         if do == "stop":
             self._stop()
+        elif do == "lead":
+            for push, endpoints in self._pushing:
+                push.listen(*endpoints)
         elif do == "abort" and self._server is not None:
             self._server.abort()
         elif self._watch is not None:
@@ -190,7 +205,9 @@ class Worker:
 
     def _end(self, service: RatchetService) -> Deferred[Any]:
         self._isStopping = True
-        return service.stopService().addCallback(self._lastWords)
+        others = (push for push, _ in self._pushing if push is not service.push)
+        closing = [service.stopService(), *(push.close() for push in others)]
+        return DeferredList(closing).addCallback(self._lastWords)
 
     def _lastWords(self, _: object) -> Deferred[None]:
         if self._watch is not None:

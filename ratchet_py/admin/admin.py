@@ -25,8 +25,6 @@ from ratchet_py.http.router import Route, RouteCollection
 from ratchet_py.limits import Limits
 from ratchet_py.metrics import Metrics
 from ratchet_py.push.credentials import PushCredentials
-from ratchet_py.push.resource import PushResource
-from ratchet_py.push.server import pushRoute
 from ratchet_py.server.io_server import IoServer
 from ratchet_py.wamp.wamp_server import WampServer
 from ratchet_py.websocket.ws_server import WsServer
@@ -105,10 +103,9 @@ class Admin:
         wsServer.enableKeepAlive()
         routes = RouteCollection()
         routes.add("live", Route("/live", wsServer))
-        if isinstance(server, App):
-            pushCredentials = pushCredentials or PushCredentials(self.token)
-            resource = PushResource(server, pushCredentials)
-            routes.add("publish", pushRoute(resource, server.limits))
+        publish = figures.publish(pushCredentials or PushCredentials(self.token))
+        if publish is not None:
+            routes.add("publish", publish)
         routes.add("pages", Route("/", root))
         self.server = IoServer(HttpServer(LocalRouter(routes, hosts), _LIMITS), limits=_LIMITS)
 

@@ -11,7 +11,11 @@ from twisted.internet.defer import Deferred, succeed
 
 from ratchet_py import __version__
 from ratchet_py.app import App
+from ratchet_py.http.router import Route
 from ratchet_py.metrics import Health, Metrics
+from ratchet_py.push.credentials import PushCredentials
+from ratchet_py.push.resource import PushResource
+from ratchet_py.push.server import pushRoute
 from ratchet_py.server.io_server import IoServer
 from ratchet_py.websocket.ws_server import WsServer
 
@@ -65,6 +69,10 @@ class Figures(ABC):
     def families(self) -> Deferred[list[Metric]]:
         """What Prometheus is told."""
 
+    @abstractmethod
+    def publish(self, credentials: PushCredentials) -> Route | None:
+        """Where pushes are taken; None if they are not."""
+
 
 class LocalFigures(Figures):
     """The figures of a server in this process.
@@ -115,6 +123,12 @@ class LocalFigures(Figures):
     def families(self) -> Deferred[list[Metric]]:
         """What Prometheus is told."""
         return succeed(list(self.metrics.registry.collect()))
+
+    def publish(self, credentials: PushCredentials) -> Route | None:
+        """Where pushes are taken; None for what is no ``App``."""
+        if not isinstance(self._server, App):
+            return None
+        return pushRoute(PushResource(self._server, credentials), self._server.limits)
 
     def row(self) -> list[float]:
         """What the page draws of a second."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.web.resource import Resource
 
 from ratchet_py.app import App
 from ratchet_py.http.http_server import HttpServer
@@ -85,7 +86,7 @@ class PushServer:
         self.server.abort()
 
 
-def pushRoute(resource: PushResource, limits: Limits) -> Route:
+def pushRoute(resource: Resource, limits: Limits) -> Route:
     """For an admin endpoint, too: ``/publish``, where what is too large is not even read."""
     limits = replace(limits, messageSize=limits.pushSize)
     return Route("/publish", ResourceController(resource, limits))

@@ -91,11 +91,11 @@ class Acceptor:
         reactor: The reactor.
         listening: The socket.
         factory: Makes the protocols.
-        share: Says whether it is another worker's turn.
+        share: Says whether it is another worker's turn; None where there is no other.
     """
 
     def __init__(
-        self, reactor: Any, listening: socket.socket, factory: Factory, share: Share
+        self, reactor: Any, listening: socket.socket, factory: Factory, share: Share | None
     ) -> None:
         self._reactor = reactor
         self._socket = listening
@@ -108,7 +108,7 @@ class Acceptor:
         """Begin to accept (IListeningPort)."""
         self._socket.setblocking(False)
         self._listening = True
-        self._share.isAhead()  # from now on the others count with this one
+        self._isAhead()  # from now on the others count with this one
         self._factory.doStart()
         self._reactor.addReader(self)
 
@@ -116,7 +116,8 @@ class Acceptor:
         """Accept nobody any more; what others accept is theirs (IListeningPort)."""
         if self._listening:
             self._listening = False
-            self._share.leave()
+            if self._share is not None:
+                self._share.leave()
             self._reactor.removeReader(self)
             if self._later is not None:
                 self._later.cancel()
@@ -143,11 +144,14 @@ class Acceptor:
     def doRead(self) -> None:
         """Somebody knocks (IReadDescriptor)."""
         for _ in range(_BATCH):
-            if self._share.isAhead():
+            if self._isAhead():
                 self._pause(_PATIENCE)
                 return
             if not self._accept():
                 return
+
+    def _isAhead(self) -> bool:
+        return self._share is not None and self._share.isAhead()
 
     def _pause(self, seconds: float) -> None:
         self._reactor.removeReader(self)
@@ -196,11 +200,11 @@ class InheritedEndpoint:
     Args:
         reactor: The reactor.
         fd: The socket's descriptor.
-        share: Says whether it is another worker's turn.
+        share: Says whether it is another worker's turn; None where there is no other.
         context: For TLS: what it is spoken with.
     """
 
-    def __init__(self, reactor: Any, fd: int, share: Share, context: Any = None) -> None:
+    def __init__(self, reactor: Any, fd: int, share: Share | None, context: Any = None) -> None:
         self._reactor = reactor
         self._socket = socket.socket(fileno=fd)
         self._share = share

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
@@ -11,7 +12,12 @@ from twisted.internet.defer import Deferred, DeferredList
 
 from ratchet_py import __version__
 from ratchet_py.admin.figures import Figures
+from ratchet_py.http.router import Route
+from ratchet_py.limits import DEFAULT_LIMITS
 from ratchet_py.metrics import Health, Metrics
+from ratchet_py.push.credentials import PushCredentials
+from ratchet_py.push.server import pushRoute
+from ratchet_py.workers.forwarded_push import ForwardedPush
 from ratchet_py.workers.merge import Totals, mergedSnapshot, pack
 from ratchet_py.workers.process import WorkerProcess
 from ratchet_py.workers.workers import Workers
@@ -96,6 +102,13 @@ class WorkersFigures(Figures):
     def families(self) -> Deferred[list[Metric]]:
         """What Prometheus is told."""
         return self._ask("families").addCallback(self._added)
+
+    def publish(self, credentials: PushCredentials) -> Route | None:
+        """Where pushes are taken; None if there are no topics."""
+        if not self._workers.pushSize:
+            return None
+        limits = replace(DEFAULT_LIMITS, pushSize=self._workers.pushSize)
+        return pushRoute(ForwardedPush(self._workers, credentials), limits)
 
     def _fault(self, worker: WorkerProcess) -> str:
         if worker.ending is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["COMMANDS", "LOADS", "LOG", "REPORTS", "SOCKETS", "Lines"]
+__all__ = ["COMMANDS", "LOADS", "LOG", "PUBLISH", "PUSH", "REPORTS", "SOCKETS", "Lines"]
 
 COMMANDS = 3
 """Descriptor in a worker: what its parent tells it, JSON by lines, the configuration first."""
@@ -20,6 +20,13 @@ LOADS = 6
 
 SOCKETS = 7
 """Descriptor in a worker: the first of the sockets that all of them accept from."""
+
+
+PUSH = "push"
+"""What a socket is for: pushes, which one worker takes at a time, to keep their order."""
+
+PUBLISH = "publish"
+"""What a socket is for: pushes that come to the parent, at its admin endpoint."""
 
 
 class Lines:

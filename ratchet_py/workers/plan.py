@@ -26,12 +26,14 @@ class Plan:
         others: Endpoints for something else, by their purpose.
         drainSeconds: How long the clients are waited for at the end.
         isCarried: Whether a broker carries topics between processes.
+        pushSize: How large a push may be, in bytes; 0 if there are no topics to push to.
     """
 
     clients: list[str]
     ifPossible: list[str]
     drainSeconds: float
     isCarried: bool
+    pushSize: int = 0
     others: dict[str, list[str]] = field(default_factory=dict)
 
     @staticmethod

@@ -60,6 +60,7 @@ class Supervisor:
         self.restarts = 0
         self._pauses = [self.FIRST_PAUSE] * count
         self._timers: dict[int, IDelayedCall] = {}
+        self._leader: WorkerProcess | None = None
         self._hasServed = False
         self._isReady = False
         self._stopped: Deferred[None] | None = None
@@ -102,6 +103,7 @@ class Supervisor:
             for other in self.workers:
                 if other.ending is not None and self._stopped is None:
                     self._replace(other)
+        self._elect()
         if not self._isReady and all(each.isUp for each in self.workers):
             self._isReady = True
             self._onUp()
@@ -109,12 +111,20 @@ class Supervisor:
     def workerEnded(self, worker: WorkerProcess) -> None:
         """It is gone."""
         self._onGone(worker)
+        self._elect()
         if self._stopped is not None:
             self._endIfAllAreGone(self._stopped)
         elif self._hasServed:
             self._replace(worker)
         elif all(each.ending is not None for each in self.workers):
             self._onFailed(self.workers[0].why or f"a worker has ended {self.workers[0].ending}")
+
+    def _elect(self) -> None:
+        """Have one of them do what only one may do, for as long as it serves."""
+        if self._leader is None or not self._leader.isUp:
+            self._leader = next((each for each in self.workers if each.isUp), None)
+            if self._leader is not None:
+                self._leader.tell("lead")
 
     def _start(self, worker: WorkerProcess) -> None:
         self.workers[worker.number - 1] = worker

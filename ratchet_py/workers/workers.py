@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import json
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -17,7 +18,7 @@ from twisted.logger import Logger
 
 from ratchet_py.server.descriptors import raiseDescriptorLimit
 from ratchet_py.workers.loads import Loads
-from ratchet_py.workers.pipes import COMMANDS, LOADS, LOG, REPORTS, SOCKETS
+from ratchet_py.workers.pipes import COMMANDS, LOADS, LOG, PUBLISH, PUSH, REPORTS, SOCKETS
 from ratchet_py.workers.plan import COMMAND, Plan
 from ratchet_py.workers.process import WorkerProcess
 from ratchet_py.workers.sharing import SharedSockets
@@ -45,6 +46,9 @@ class Workers:
 
     Attributes:
         count: How many processes.
+        publishPort: Where a worker takes the pushes that come to the parent, on 127.0.0.1; or None.
+        publishToken: What it takes for that.
+        pushSize: How large a push may be.
         isClosing: Whether they have been told to end.
         onGone: Called with each worker that has ended.
     """
@@ -56,6 +60,9 @@ class Workers:
         self._supervisor: Supervisor | None = None
         self._drainSeconds = plan.drainSeconds
         self._others = plan.others
+        self.publishPort: int | None = None
+        self.publishToken = secrets.token_urlsafe(18)
+        self.pushSize = plan.pushSize
         self._options = options
         self._isWatched = isWatched
         self._shared = Loads.create(count)
@@ -131,7 +138,9 @@ class Workers:
         others, self._others = self._others, {}
         for purpose, wanted in others.items():
             for endpoint in wanted:
-                self._sockets.open(purpose, endpoint)
+                port: Any = self._sockets.open(purpose, endpoint)
+                if purpose == PUBLISH:
+                    self.publishPort = port.getHost().port
         return [self._sockets.open("clients", endpoint) for endpoint in endpoints]
 
     def _start(self) -> None:
@@ -155,6 +164,7 @@ class Workers:
             "index": worker.number - 1,
             "count": self.count,
             "isWatched": self._isWatched,
+            "publishToken": self.publishToken,
             "sockets": self._sockets.describe(),
         }
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -195,7 +205,7 @@ class Workers:
 
 
 class SharedPush:
-    """Where pushes are taken by any of the workers; to ``RatchetService`` a ``PushServer``.
+    """Where pushes are taken by one of the workers; to ``RatchetService`` a ``PushServer``.
 
     Args:
         workers: The workers.
@@ -211,7 +221,7 @@ class SharedPush:
 
     def listen(self, endpoint: Any) -> Deferred[list[IListeningPort]]:
         """Open the socket."""
-        return self._workers.share("push", endpoint)
+        return self._workers.share(PUSH, endpoint)
 
     def close(self) -> Deferred[None]:
         """Nothing to do: the workers close."""

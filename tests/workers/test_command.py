@@ -102,40 +102,50 @@ async def test_they_share_clients_and_topics(cluster, redisServer):
     assert "Traceback" not in served.process.output
 
 
-@pytest.mark.parametrize("options", [["--push-token", "mine"], []], ids=["token", "random"])
 @pytest_twisted.ensureDeferred
-async def test_any_of_them_takes_pushes(cluster, options):
-    served = await cluster("--push", LOOPBACK, *options)
-    found = await served.process.said(
-        r"Pushes go to /publish at http://127.0.0.1:(\d+)/, with the token (or secret of yours|.*)"
-    )
+async def test_pushes_keep_their_order_and_count_once(cluster):
+    served = await cluster("--push", LOOPBACK, "--admin", LOOPBACK)
+    push = await served.process.said(r"to /publish at http://127.0.0.1:(\d+)/, with the token (.*)")
+    admin = await served.process.said(r"figures are at http://127.0.0.1:(\d+)/; .* token (\S+)")
     assert len(re.findall("Pushes go to", served.process.output)) == 1
     subscribers = [await served.remote.wamp("/news") for _ in range(4)]
     for one in subscribers:
         one.say(5, "rain")
-    pusher = served.operator = Operator(int(found[1]))
-    token = "mine" if options else found[2]
     # Until Redis knows of both it is asked again: nobody says when.
-    while (pushed := json.loads((await push(pusher, token, "?")).body)["nodes"]) != 2:
-        assert pushed in (0, 1)
-    for number in range(10):
-        assert (await push(pusher, token, number)).status == 202
+    while (reached := json.loads((await pushed(push, "?")).body)["nodes"]) != 2:
+        assert reached in (0, 1)
+    for number in range(20):
+        answer = await pushed(admin if number % 2 else push, number)
+        assert (answer.status, answer.headers["content-type"]) == (202, "application/json")
     for one in subscribers:
-        # Of publishers in different processes nobody is the first.
-        heard = set()
-        while len(heard) < 10:
-            heard |= {(await one.heard())[2]} - {"?"}
-        assert heard == set(range(10))
-    assert (await push(pusher, "wrong", 0)).status == 401
+        heard = []
+        while heard[-1:] != [19]:
+            heard.append((await one.heard())[2])
+        assert [event for event in heard if event != "?"] == list(range(20))
+    for port, other in ((push[1], admin[2]), (admin[1], push[2])):
+        assert (await pushed((None, port, other), 0)).status == 401
+    # When the one that takes them dies, another one does.
+    pids = {(await served.open())[1] for _ in range(4)}
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        while (answer := await pushed(admin, "x")).status != 202:
+            assert answer.status == 503
+        assert (await pushed(push, "x")).status == 202
+    assert await served.figure('ratchet_pushes_total{status="202"}') > 0
     await served.end()
 
 
-async def push(pusher, token, event):
+async def pushed(where, event):
     body = json.dumps({"topic": "rain", "event": event}).encode()
-    head = f"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
-    head += f"Content-Type: application/json\r\nAuthorization: Bearer {token}\r\n"
-    client = await pusher.client(head.encode() + b"Connection: close\r\n\r\n" + body)
-    return await client.response()
+    head = f"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    head += f"Content-Type: application/json\r\nAuthorization: Bearer {where[2]}\r\n"
+    client = await Operator(int(where[1])).client(
+        head.encode() + b"Connection: close\r\n\r\n" + body
+    )
+    try:
+        return await client.response()
+    finally:
+        client.reset()
 
 
 @pytest_twisted.ensureDeferred

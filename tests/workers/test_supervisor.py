@@ -179,7 +179,7 @@ def test_a_process_that_cannot_even_be_made(running, warnings):
 
 def test_all_are_told_to_stop_at_once(running):
     stopped = running.supervisor.stop(9)
-    assert [worker.transport.told for worker in running.spawned] == [[b'{"do": "stop"}\n']] * 2
+    assert [worker.transport.told[-1] for worker in running.spawned] == [b'{"do": "stop"}\n'] * 2
     running.end(running.spawned[0], None, 0)
     assert not stopped.called
     running.end(running.spawned[1], None, 0)
@@ -225,3 +225,22 @@ def test_one_that_comes_up_while_all_stop_starts_nobody(nursery):
     nursery.end(two, None, 0)
     assert stopped.called
     assert not nursery.clock.getDelayedCalls()
+
+
+def test_one_of_them_leads_and_when_it_is_gone_another_one(nursery):
+    def led():
+        leads = [b'{"do": "lead"}\n' in worker.transport.told for worker in nursery.spawned]
+        return [number for number, leads in enumerate(leads) if leads]
+
+    one, two = nursery.spawned
+    nursery.up(two)
+    assert led() == [1]
+    nursery.up(one)
+    assert led() == [1]
+    nursery.end(two)
+    assert led() == [0, 1]
+    nursery.clock.advance(0.1)
+    nursery.up(nursery.spawned[2])
+    assert led() == [0, 1]
+    nursery.end(one)
+    assert led() == [0, 1, 2]
