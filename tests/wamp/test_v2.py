@@ -218,8 +218,10 @@ def test_depth_is_the_limits(codec):
         said(shallow, [16, 1, {}, "t", [[[1]]]])
 
 
+# In JSON alone a NUL at the front says that the text stands for binary data.
+texts = st.text(max_size=5).filter(lambda text: not text.startswith("\0"))
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats() | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats() | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=8,
 )
