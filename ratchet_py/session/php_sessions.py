@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from ratchet_py.errors import LocalError
 from ratchet_py.session.interfaces import SessionHandlerInterface, SessionsInterface
-from ratchet_py.session.serialize.interfaces import HandlerInterface
+from ratchet_py.session.serialize.interfaces import HandlerInterface, MalformedSession
 from ratchet_py.session.serialize.php_binary_handler import PhpBinaryHandler
 from ratchet_py.session.serialize.php_handler import PhpHandler
 from ratchet_py.session.serialize.php_serialize_handler import PhpSerializeHandler
@@ -93,6 +93,8 @@ class PhpSessions(SessionsInterface):
         data = attributes = self._serializer.unserialize(raw)
         # Symfony leaves out a bag that is empty.
         if "_sf2_attributes" in data or "_sf2_meta" in data:
-            bag = data.get("_sf2_attributes") or {}
+            bag = data.get("_sf2_attributes", [])
             attributes = dict(enumerate(bag)) if isinstance(bag, list) else bag
+            if not isinstance(attributes, dict):
+                raise MalformedSession("the attributes are no array")
         return Session(attributes, id, self.name, data)

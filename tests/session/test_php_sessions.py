@@ -192,7 +192,9 @@ async def test_what_is_long_is_decoded_in_a_thread():
     assert [thread == threading.get_ident() for thread in threads] == [True, False]
 
 
-@pytest.mark.parametrize("raw", [b"nonsense", b"a|i:1;b|", b"x" * (MAX_SIZE + 1)])
+@pytest.mark.parametrize(
+    "raw", [b"nonsense", b"a|i:1;b|", b"_sf2_attributes|i:1;", b"x" * (MAX_SIZE + 1)]
+)
 @pytest_twisted.ensureDeferred
 async def test_what_cannot_be_read(raw):
     with pytest.raises(MalformedSession):
