@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
@@ -275,6 +278,39 @@ def test_a_thousand_that_wait_and_are_then_found_at_once(serve, chat):
     for _ in range(1001):
         server.loop.advance(0)
     assert [each.status for each in clients] == [101] * 1000
+
+
+def leave(ann, sessions):
+    ann.disconnect()
+    sessions.pending[0].callback(Session())
+
+
+def wait(ann, sessions):
+    ann.clock.advance(10)
+    sessions.pending[0].callback(Session())
+
+
+def stay(ann, sessions):
+    sessions.pending[0].callback(Session())
+    ann.disconnect()
+
+
+def fall(ann, sessions):
+    sessions.pending[0].errback(OSError())
+
+
+@pytest.mark.parametrize("end", [leave, wait, stay, fall])
+def test_nothing_keeps_a_client_that_is_gone(end, serve):
+    sessions = Pending()
+    server = serve(sessions)
+    ann = client(server)
+    kept = weakref.ref(ann.connection)
+    end(ann, sessions)
+    server.loop.advance(10)
+    assert not server.loop.getDelayedCalls()
+    del ann
+    gc.collect()
+    assert kept() is None
 
 
 # -- what fails ------------------------------------------------------------------------------------
