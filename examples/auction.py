@@ -117,7 +117,8 @@ class Auction(WampServerInterface):
 if __name__ == "__main__":
     auction = Auction()
 
-    LoopingCall(auction.tick).start(1)
+    ticking = LoopingCall(auction.tick).start(1)
+    ticking.addErrback(lambda failure: auction.log.failure("the timer has stopped", failure))
 
     app = App("localhost", 8080)
     app.route("/auction", auction)
