@@ -44,7 +44,7 @@ class BackOff:
             must not come back in the same moment.
         stableAfter: After so many seconds a connection has been a success, and the next loss begins
             with ``initialDelay`` again. A server that drops us at once does not make us hurry.
-        maxAttempts: How many attempts in a row may fail before it is given up; None for ever.
+        maxAttempts: How many times in a row it is tried again before it is given up; None for ever.
     """
 
     initialDelay: float = 0.5
@@ -222,7 +222,6 @@ class ReconnectingClient(Emitter):
         reason: Exception
         attempt = 0
         while True:
-            began = clock.seconds()
             try:
                 self._pausing = connecting
                 conn = await connecting
@@ -257,8 +256,8 @@ class ReconnectingClient(Emitter):
     def _end(self, reason: Exception) -> None:
         self._reason = reason
         waiting, self._waiting = self._waiting, []
-        for deferred in waiting:
-            deferred.errback(reason)
+        while waiting:
+            waiting.pop(0).errback(reason)
 
     def _wants(self, reason: Exception) -> bool:
         try:
@@ -297,5 +296,5 @@ class ReconnectingClient(Emitter):
     def _opened(self, conn: WebSocket) -> None:
         waiting, self._waiting = self._waiting, []
         self._emit("open", conn)
-        for deferred in waiting:
-            deferred.callback(conn)
+        while waiting:
+            waiting.pop(0).callback(conn)

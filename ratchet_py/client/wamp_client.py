@@ -168,10 +168,9 @@ class WampClient(ReconnectingClient):
             handler: May be async; nobody waits for it. The topic it gets is the full URI.
         """
         uri = self.resolve(topic)
-        handlers = self._handlers.setdefault(uri, [])
-        handlers.append(handler)
-        if len(handlers) == 1:
+        if uri not in self._handlers:
             self._sendIfReady(wamp_v1.subscribe(uri))
+        self._handlers.setdefault(uri, []).append(handler)
 
     def unsubscribe(self, topic: str, handler: Handler | None = None) -> None:
         """Undo :meth:`subscribe`; nothing happens if there is nothing to undo.

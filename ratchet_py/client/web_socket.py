@@ -3,7 +3,6 @@ r"""A connection to a server, as a program uses it (``Ratchet\Client\WebSocket``
 from __future__ import annotations
 
 import secrets
-from collections import deque
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,6 +14,7 @@ from twisted.python.failure import Failure
 
 from ratchet_py.client.emitter import Emitter
 from ratchet_py.client.errors import ConnectionClosed, SendBufferFull
+from ratchet_py.client.incoming import Incoming
 from ratchet_py.client.outgoing import Outgoing
 from ratchet_py.client.response import Response
 from ratchet_py.errors import LocalError, ProtocolError
@@ -36,9 +36,6 @@ from ratchet_py.rfc6455.message_buffer import MessageBuffer
 from ratchet_py.rfc6455.permessage_deflate import PerMessageDeflate
 
 __all__ = ["Agreed", "WebSocket"]
-
-_UNREAD = 16
-"""So many messages may wait unread before no more are taken from the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +113,8 @@ class WebSocket(Emitter):
             lambda: self._drop("the server takes nothing any more"),
             self._drained,
         )
+        self._incoming = Incoming(transport, limits.messageSize)
         self._buffer = MessageBuffer(limits, masked=False, extension=agreed.extension)
-        self._unread: deque[str | bytes] = deque()
-        self._unreadSize = 0
-        self._waiting: deque[Deferred[str | bytes]] = deque()
-        self._pauses = 0
-        self._isPaused = False
         # The latest ping that could not be answered yet (RFC 6455 section 5.5.3).
         self._pong: bytes | None = None
         # A close frame is out or in; what the connection will have been closed with.
@@ -224,16 +217,7 @@ class WebSocket(Emitter):
             A Deferred that fails with :class:`ConnectionClosed` when there will be none. It may be
             cancelled, and no message is lost.
         """
-        if self._unread:
-            msg = self._unread.popleft()
-            self._unreadSize -= len(msg)
-            self._balance()
-            return succeed(msg)
-        if self.closeCode is not None:
-            return fail(self._closed())
-        waiting: Deferred[str | bytes] = Deferred(self._waiting.remove)
-        self._waiting.append(waiting)
-        return waiting
+        return self._incoming.get()
 
     def __aiter__(self) -> Self:
         return self
@@ -250,45 +234,26 @@ class WebSocket(Emitter):
     def on(self, event: str, listener: Any) -> Self:
         """Call a function whenever something happens; see the events of the class."""
         super().on(event, listener)
-        while event == "message" and self._unread:
-            self._emit("message", self._unread.popleft())
-        self._unreadSize = sum(map(len, self._unread))
-        self._balance()
+        if event == "message":
+            for msg in self._incoming.takeAll():
+                self._emit("message", msg)
         return self
 
     def pauseReading(self) -> None:
         """Take no more from the server until :meth:`resumeReading`. Calls nest."""
-        self._pauses += 1
-        self._balance()
+        self._incoming.pause()
 
     def resumeReading(self) -> None:
         """Undo one :meth:`pauseReading`."""
-        self._pauses -= 1
-        self._balance()
-
-    def _balance(self) -> None:
-        """Read from the server, or do not, as things are."""
-        isFull = len(self._unread) >= _UNREAD or self._unreadSize > self._limits.messageSize
-        # The end is to be seen whatever else waits.
-        shallPause = (self._pauses > 0 or isFull) and not self._isClosing
-        if shallPause is self._isPaused or self.closeCode is not None:
-            return
-        self._isPaused = shallPause
-        if shallPause:
-            self._transport.pauseProducing()
-        else:
-            self._transport.resumeProducing()
+        self._incoming.resume()
 
     def _deliver(self, msg: str | bytes) -> None:
         if self._isClosing:
             return
         if self._listeners["message"]:
             self._emit("message", msg)
-        elif self._waiting:
-            self._waiting.popleft().callback(msg)
         else:
-            self._unread.append(msg)
-            self._unreadSize += len(msg)
+            self._incoming.put(msg)
 
     # -- closing ----------------------------------------------------------------------------------
 
@@ -316,8 +281,7 @@ class WebSocket(Emitter):
         frame = encodeClose(code, reason, _mask())
         if not self._isClosing:
             self._closedByUs = True
-            self._unread.clear()
-            self._unreadSize = 0
+            self._incoming.takeAll()
             self._startClosing(frame)
             # A server that takes nothing of it has another limit.
             self._outgoing.whenDrained().addCallbacks(self._awaitEnd, lambda _: None)
@@ -345,7 +309,7 @@ class WebSocket(Emitter):
         """Send the last frame; the end of the stream is the server's (RFC 6455 section 7.1.1)."""
         self._isClosing = True
         self._outgoing.write(frame)
-        self._balance()
+        self._incoming.expectEnd()
 
     def _awaitEnd(self, _: None = None) -> None:
         self._closeTimer = self._clock.callLater(
@@ -363,7 +327,7 @@ class WebSocket(Emitter):
         return ConnectionClosed(*self._ending)
 
     def _beat(self) -> None:
-        if self._isPaused:
+        if self._incoming.isPaused:
             # It cannot be heard, and has the next interval to be.
             self._heard = True
         elif self._isClosing:
@@ -386,7 +350,7 @@ class WebSocket(Emitter):
                 self._fail(record)
             else:
                 self._deliver(record)
-        self._balance()
+        self._incoming.balance()
 
     def connectionLost(self, reason: Failure) -> None:
         """The connection is gone."""
@@ -402,9 +366,7 @@ class WebSocket(Emitter):
             self._keepAlive.stop()
         self._outgoing.lost(self._closed())
         self._emit("close", self.closeCode, self.closeReason)
-        waiting, self._waiting = self._waiting, deque()
-        for receiver in waiting:
-            receiver.errback(self._closed())
+        self._incoming.end(self._closed())
         for gone in self._gone:
             if not gone.called:
                 gone.callback(None)

@@ -220,6 +220,18 @@ def test_waiting_can_be_cancelled(connector):
     connector.lines[0].lose()
 
 
+@pytest.mark.parametrize("fate", ["accept", "refuse"])
+def test_who_is_told_may_cancel_another(connector, fate):
+    client = Watched(connector, backOff=BackOff(maxAttempts=0)).start()
+    first, second = client.whenOpen(), client.whenOpen()
+    second.addErrback(lambda _: None)
+    first.addBoth(lambda _: second.cancel())
+    getattr(connector, fate)()
+    assert first.called
+    assert second.called
+    client.stop()
+
+
 def test_a_connection_that_is_closing_is_not_open(connector):
     client = Watched(connector).start()
     one = connector.accept()

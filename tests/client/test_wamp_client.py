@@ -8,7 +8,7 @@ import pytest
 from autobahn.wamp.auth import compute_wcs, derive_key
 from twisted.internet.defer import CancelledError
 
-from ratchet_py.client import BackOff, ConnectError, ConnectionClosed, WampClient
+from ratchet_py.client import BackOff, ConnectError, ConnectionClosed, SendBufferFull, WampClient
 from ratchet_py.errors import CallError, LocalError, ProtocolError, RemoteError
 from tests.client.conftest import result
 
@@ -160,6 +160,19 @@ def test_subscriptions(session):
     assert one.heard() == [[6, "news"]]
     one.say(8, "news", 2)
     assert len(seen) == 2
+
+
+def test_a_subscription_that_cannot_be_sent_is_none(session):
+    one = session().welcome()
+    producer = one.line.transport.producer
+    producer.pauseProducing()
+    one.client.publish("t", "x" * 9_000_000)
+    with pytest.raises(SendBufferFull):
+        one.client.subscribe("news", print)
+    producer.resumeProducing()
+    one.line.heard()
+    one.client.subscribe("news", print)
+    assert one.heard() == [[5, "news"]]
 
 
 def test_a_handler_that_fails_is_an_error(session):

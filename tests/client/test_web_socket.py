@@ -214,6 +214,16 @@ def test_a_cancelled_receive_loses_nothing(line):
     assert result(one.conn.receive()) == "one"
 
 
+def test_who_fails_may_cancel_another(line):
+    one = line()
+    first, second = one.conn.receive(), one.conn.receive()
+    second.addErrback(lambda _: None)
+    first.addErrback(lambda _: second.cancel())
+    one.lose()
+    assert first.called
+    assert second.called
+
+
 def test_who_does_not_read_slows_the_server_down(line):
     one = line()
     one.say(*map(str, range(15)))

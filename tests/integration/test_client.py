@@ -386,7 +386,7 @@ async def test_a_server_that_floods_is_held_up(scripted):
     received = 0
     async for _ in conn:
         received += 1
-        assert len(conn._unread) <= 16 + 65536 // 1000 + 2
+        assert len(conn._incoming._unread) <= 16 + 65536 // 1000 + 2
         if received == 5000:
             break
     server.transport.unregisterProducer()
