@@ -10,10 +10,11 @@ from ratchet_py.http.request import Headers
 
 __all__ = ["Response", "ResponseParser"]
 
-# Every repetition is possessive: no input makes the match go back.
+# Every repetition of a character is possessive, and lines begin as none ends: no input makes the
+# match go back more than once over its lines.
 _HEAD = re.compile(
     rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n"
-    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
+    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*)\r\n"
 )
 _START = b"HTTP/1."
 _END = b"\r\n\r\n"
