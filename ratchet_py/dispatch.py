@@ -13,15 +13,18 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ratchet_py.interfaces import ConnectionInterface
 
-__all__ = ["Gate", "call", "callClose", "toDeferred"]
+__all__ = ["CANCELLATIONS", "Gate", "call", "callClose", "toDeferred"]
 
 log = Logger()
+
+CANCELLATIONS = (CancelledError, asyncio.CancelledError)
+"""How a callback ends that was cancelled: one that waits for Twisted, and one for asyncio."""
 
 
 class _HandlesErrors(Protocol):

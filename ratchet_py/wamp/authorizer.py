@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ratchet_py.dispatch import toDeferred
+from ratchet_py.dispatch import CANCELLATIONS, toDeferred
 from ratchet_py.errors import CallError, NotAuthorized
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.wamp.component import Component
@@ -166,7 +166,7 @@ class Authorizer(Component):
                 return _failed(Failure(exc))
             pending = toDeferred(verdict)
             if pending is not None:
-                pending.addErrback(_failed)
+                pending.addErrback(_failedLater)
                 return pending.addCallback(self._goOn, index + 1, conn, action, uri)
             if verdict is not None:
                 return bool(verdict)
@@ -214,6 +214,11 @@ class Authorizer(Component):
 def _refuseUnless(allowed: bool) -> None:
     if not allowed:
         raise NotAuthorized
+
+
+def _failedLater(failure: Failure) -> bool | Failure:
+    # Who cancels a call cancels the rule that it waits for: that is no fault of the rule's.
+    return failure if failure.check(*CANCELLATIONS) else _failed(failure)
 
 
 def _failed(failure: Failure) -> bool:

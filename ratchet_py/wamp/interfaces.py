@@ -32,7 +32,8 @@ class WampServerInterface(ComponentInterface):
 
         Answer by hand (``conn.callResult``, ``conn.callError``), or return the result (anything but
         None or a connection), or raise :class:`~ratchet_py.errors.CallError`. A coroutine that ends
-        without an answer answers null. The first answer counts.
+        without an answer answers null. The first answer counts. If a client of version 2 cancels
+        the call, a coroutine or Deferred is cancelled.
 
         Args:
             conn: Who calls.

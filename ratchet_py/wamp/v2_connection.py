@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from ratchet_py.dispatch import CANCELLATIONS
 from ratchet_py.errors import CallError
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
@@ -42,9 +42,6 @@ BY_THE_CALLER = "canceled by the caller"
 _NO_CALLS: dict[Any, Deferred[Any]] = {}
 _NO_WAITING: dict[str, Waiting] = {}
 _NO_TOPICS: dict[int, str] = {}
-
-# How a callback ends that was stopped: a Deferred, and what waits for one of asyncio's.
-_CANCELLED = (CancelledError, asyncio.CancelledError)
 
 
 class Waiting:
@@ -267,7 +264,7 @@ class V2Connection(WampConnection):
     def _answered(self, result: Any, id: Any, pending: Deferred[Any]) -> Any:
         if self.runningCalls.get(id) is pending:
             del self.runningCalls[id]
-        elif isinstance(result, Failure) and result.check(*_CANCELLED) is not None:
+        elif isinstance(result, Failure) and result.check(*CANCELLATIONS) is not None:
             raise CallError(CANCELED, BY_THE_CALLER)
         return result
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ratchet_py.broker.interfaces import newPublicationId
-from ratchet_py.dispatch import call, callClose, toDeferred
+from ratchet_py.dispatch import CANCELLATIONS, call, callClose, toDeferred
 from ratchet_py.errors import CallError, LocalError
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import Limits
@@ -148,7 +148,7 @@ class V2Sessions:
         return self._welcome(conn, step.extra)
 
     def _notAuthenticated(self, failure: Failure, conn: V2Connection) -> Failure | None:
-        if failure.check(CancelledError):
+        if failure.check(*CANCELLATIONS):
             return None  # the client has left
         if not isinstance(failure.value, Exception):
             return failure

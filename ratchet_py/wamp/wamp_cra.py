@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from ratchet_py.dispatch import Gate
+from ratchet_py.dispatch import CANCELLATIONS, Gate
 from ratchet_py.errors import CallError, NotAuthorized
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import DEFAULT_LIMITS, Limits
@@ -204,7 +204,7 @@ class WampCra(Component):
         session.pending = step
         try:
             return await step
-        except CancelledError:
+        except CANCELLATIONS:
             # Not ours, if the client is still there: a store has given up.
             return Refused("failed") if conn in self._sessions else None
         finally:

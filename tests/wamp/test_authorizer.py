@@ -306,6 +306,21 @@ def test_an_answer_by_hand_may_come_later_still(guarded, connect, slow, deciding
     assert client.heard() == [[3, "id", "by hand"]]
 
 
+@pytest.mark.parametrize("mode", ["kill", "killnowait"])
+def test_a_call_that_is_canceled_while_a_rule_decides(guarded, connect, slow, deciding, mode):
+    """That is no fault of the rule's, and nothing to log."""
+    server, app = guarded(slow)
+    client = connect(server, subProtocol="wamp.2.json").say(1, "realm", {})
+    client.heard()
+    with capturedLogs() as events:
+        client.say(48, 7, {}, "p").say(49, 7, {"mode": mode})
+    assert client.heard() == [[8, 48, 7, {}, "wamp.error.canceled", ["canceled by the caller"]]]
+    assert events == []
+    assert names(app) == []
+    deciding[0].callback(True)
+    assert names(app) == []
+
+
 def test_an_async_on_subscribe_behind_a_slow_rule(guarded, connect, slow, deciding):
     opening = Deferred()
     server, _app = guarded(slow, onSubscribe=lambda *args: opening)

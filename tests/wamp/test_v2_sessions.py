@@ -10,6 +10,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
+from ratchet_py.dispatch import CANCELLATIONS
 from ratchet_py.errors import CallError, LocalError, NotAuthorized
 from ratchet_py.limits import Limits
 from ratchet_py.wamp import Authenticator, Component, Params, Payload, ServerProtocol, WampServer
@@ -343,11 +344,19 @@ def test_a_store_that_waits_holds_messages_back(makeApp, arrive):
     assert app.names() == []
 
 
-def test_a_store_that_waits_may_be_left(makeApp, arrive):
+@pytest.mark.parametrize("kind", CANCELLATIONS)
+def test_a_store_that_waits_may_be_left(makeApp, arrive, kind):
     cancelled = []
-    server = WampServer(makeApp(), auth=lambda authid: Deferred(cancelled.append))
-    arrive(server).say(*hello("joe", "wampcra")).leave()
+
+    def cancel(finding):
+        cancelled.append(finding)
+        finding.errback(kind())
+
+    server = WampServer(makeApp(), auth=lambda authid: Deferred(cancel))
+    with capturedLogs() as events:
+        arrive(server).say(*hello("joe", "wampcra")).leave()
     assert len(cancelled) == 1
+    assert events == []
 
 
 def test_anonymous_where_that_is_allowed(makeApp, arrive):

@@ -8,6 +8,7 @@ from autobahn.wamp.auth import compute_wcs, derive_key
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
+from ratchet_py.dispatch import CANCELLATIONS
 from ratchet_py.wamp import Authenticator, CallableAuthStore, Rule, User, WampServer
 from ratchet_py.wamp.cra import AUTH, AUTHREQ
 
@@ -325,9 +326,15 @@ def test_a_store_may_take_its_time(secured, connect):
     assert app.names() == ["onOpen"]
 
 
-def test_who_leaves_while_the_store_is_asked_is_forgotten(secured, connect):
+@pytest.mark.parametrize("kind", CANCELLATIONS)
+def test_who_leaves_while_the_store_is_asked_is_forgotten(secured, connect, kind):
     cancelled = []
-    server, app = secured(CallableAuthStore(lambda authid: Deferred(cancelled.append)))
+
+    def cancel(finding):
+        cancelled.append(finding)
+        finding.errback(kind())
+
+    server, app = secured(CallableAuthStore(lambda authid: Deferred(cancel)))
     client = connect(server)
     client.say(2, "id", AUTHREQ, "joe")
     with capturedLogs() as events:
