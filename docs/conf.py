@@ -24,6 +24,20 @@ exclude_patterns = ["_build"]
 
 html_theme = "furo"
 html_title = f"ratchet_py {release}"
+# The colour of the logo, as dark or as light as text of it must be to be read.
+html_theme_options = {
+    "light_css_variables": {
+        "color-brand-primary": "#b03c18",
+        "color-brand-content": "#b03c18",
+        "color-brand-visited": "#8a3a52",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#f2926f",
+        "color-brand-content": "#f2926f",
+        "color-brand-visited": "#d79ab0",
+    },
+}
+html_logo = html_favicon = "../ratchet_py/demo/static/icon.svg"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 
