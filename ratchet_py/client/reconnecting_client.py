@@ -95,10 +95,8 @@ class ReconnectingClient(Emitter):
                 conn.on("message", print)
                 conn.send("subscribe news")
 
-            client = ReconnectingClient("wss://example.com/feed", onOpen=subscribe).start()
-            await client.whenOpen()
-            client.send("hello")
-            await client.stop()
+            async with ReconnectingClient("wss://example.com/feed", onOpen=subscribe) as client:
+                client.send("hello")
 
     Args:
         url: As :class:`Connector` takes it, and so are ``subProtocols`` and ``headers``.
@@ -139,6 +137,7 @@ class ReconnectingClient(Emitter):
         self._onOpen = onOpen
         self._backOff = backOff
         self._shouldReconnect = shouldReconnect
+        self._insists = False
         self._isOpen = False
         self._isStopped = False
         # The run, what it waits for if that may be cut short, and why it has ended.
@@ -153,16 +152,42 @@ class ReconnectingClient(Emitter):
         return self._running is not None or self._isStopped
 
     def start(self) -> Self:
-        """Begin to connect.
+        """Begin to connect, and try until there is a connection.
 
         Raises:
             LocalError: It has begun already, or the URL, a subprotocol or a header field is none.
         """
         if self.isStarted:
             raise LocalError("a client is started once")
-        first = self._connect()
-        self._running = Deferred.fromCoroutine(self._run(first))
+        self._start(insists=True)
         return self
+
+    def open(self) -> Deferred[Self]:
+        """Connect, if that has not begun yet, and wait until ``onOpen`` is done.
+
+        Unlike :meth:`start` it gives up when the first attempt fails, so that somebody hears of a
+        wrong address. A connection that has been open is made anew from then on.
+
+        Returns:
+            A Deferred of this client. It fails with the reason when there will be no connection:
+            :class:`ConnectError`, :class:`ConnectionClosed`, or what ``onOpen`` has raised.
+
+        Raises:
+            LocalError: The URL, a subprotocol or a header field is none.
+        """
+        if not self.isStarted:
+            self._start(insists=False)
+        return self.whenOpen().addCallback(lambda _: self)
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await self.open()
+        except BaseException:
+            self.stop()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
 
     def stop(self, code: int = CloseCode.NORMAL, reason: str = "") -> Deferred[None]:
         """Close the connection, and make no other.
@@ -214,6 +239,11 @@ class ReconnectingClient(Emitter):
             raise ConnectionClosed(CloseCode.ABNORMAL, "not connected")
         self.conn.send(msg)
 
+    def _start(self, insists: bool) -> None:
+        first = self._connect()
+        self._insists = insists
+        self._running = Deferred.fromCoroutine(self._run(first))
+
     def _connect(self) -> Deferred[WebSocket]:
         return self._connector(self.url, self._subProtocols, self._headers)
 
@@ -234,7 +264,10 @@ class ReconnectingClient(Emitter):
             except ConnectError as exc:
                 reason = exc
             goesOn = (
-                not self._isStopped and attempt != self._backOff.maxAttempts and self._wants(reason)
+                self._insists
+                and not self._isStopped
+                and attempt != self._backOff.maxAttempts
+                and self._wants(reason)
             )
             # A loss is an event of its own; and at the end those who wait are told.
             if not isinstance(reason, ConnectionClosed) and (
@@ -294,6 +327,7 @@ class ReconnectingClient(Emitter):
         return failed or ConnectionClosed(conn.closeCode, conn.closeReason)
 
     def _opened(self, conn: WebSocket) -> None:
+        self._insists = True
         waiting, self._waiting = self._waiting, []
         self._emit("open", conn)
         while waiting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from twisted.internet.defer import Deferred, fail
 
@@ -50,9 +50,8 @@ class WampClient(ReconnectingClient):
         headers: More header fields of each request.
         connector: Opens the connections. Of its limits ``jsonDepth`` counts here, too, and
             ``handshakeTimeout`` once more, for the server's welcome.
-        reconnect: How long to wait before a lost connection is made anew; None for never, and then
-            :meth:`open` makes one attempt. After the close codes 1000 and 1008, and when the user
-            is refused, nothing is tried again.
+        reconnect: How long to wait before a lost connection is made anew; None for never. After the
+            close codes 1000 and 1008, and when the user is refused, nothing is tried again.
         auth: The user's name and secret, for WAMP-CRA.
         callTimeout: Seconds until a call fails that is not answered; None for no limit.
         curie: How ``prefix:rest`` is expanded, as for :class:`~ratchet_py.wamp.WampServer`.
@@ -96,33 +95,6 @@ class WampClient(ReconnectingClient):
         # Ours are declared again on each connection; the server's are of one connection.
         self._prefixes: dict[str, str] = {}
         self._serverPrefixes: dict[str, str] = {}
-
-    # -- the session ------------------------------------------------------------------------------
-
-    def open(self) -> Deferred[Self]:
-        """Connect, if that has not begun yet, and wait until there is a session.
-
-        Returns:
-            A Deferred of this client. It fails when there will be no session any more:
-            :class:`~ratchet_py.CallError` if the user is refused, :class:`ConnectionClosed`, or,
-            without ``reconnect``, :class:`ConnectError`.
-
-        Raises:
-            LocalError: The URL or a header field is none.
-        """
-        if not self.isStarted:
-            self.start()
-        return self.whenOpen().addCallback(lambda _: self)
-
-    async def __aenter__(self) -> Self:
-        try:
-            return await self.open()
-        except BaseException:
-            self.stop()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
 
     # -- what one can say -------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from ratchet_py.client import (
     ReconnectingClient,
 )
 from ratchet_py.errors import LocalError
+from ratchet_py.rfc6455 import Frame
 from tests.client.conftest import result
 
 STEADY = BackOff(jitter=0)
@@ -144,6 +145,51 @@ def test_giving_up(connector):
         connector.reactor.advance(1)
     assert result(waiting).check(ConnectError)
     assert len(connector.attempts) == 3
+
+
+def test_opening_tells_of_a_first_attempt_that_fails(connector):
+    client = Watched(connector)
+    opening, again = client.open(), client.open()
+    connector.refuse()
+    assert result(opening).check(ConnectError)
+    assert result(again).check(ConnectError)
+    assert not connector.reactor.getDelayedCalls()
+    assert result(client.open()).check(ConnectError)
+
+
+def test_what_has_been_open_is_made_anew(connector):
+    client = Watched(connector)
+    opening = client.open()
+    connector.accept()
+    assert result(opening) is client
+    connector.lines[0].lose()
+    connector.reactor.advance(0.5)
+    connector.refuse()
+    connector.reactor.advance(1)
+    assert len(connector.attempts) == 3
+    client.stop()
+
+
+def test_opening_fails_with_what_on_open_raises(connector):
+    opening = Watched(connector, onOpen=lambda conn: 1 / 0).open()
+    connector.accept().lose()
+    assert result(opening).check(ZeroDivisionError)
+    assert not connector.reactor.getDelayedCalls()
+
+
+def test_a_context(connector):
+    async def run():
+        async with Watched(connector) as client:
+            client.send("hello")
+
+    running = Deferred.fromCoroutine(run())
+    one = connector.accept()
+    assert [type(record) for record in one.heard()] == [str, Frame]
+    one.lose()
+    assert running.called
+    failing = Deferred.fromCoroutine(run())
+    connector.refuse()
+    assert result(failing).check(ConnectError)
 
 
 def test_on_open_comes_first_and_may_take_its_time(connector):

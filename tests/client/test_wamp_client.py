@@ -25,7 +25,7 @@ class Session:
         self.errors = []
         self.client.on("error", self.errors.append)
         self.connector = connector
-        self.opening = self.client.open()
+        self.opening = self.client.start().whenOpen().addCallback(lambda _: self.client)
 
     @property
     def line(self):

@@ -118,11 +118,11 @@ async def test_it_waits_for_a_server_that_is_not_there_yet(serve, freePort):
     client = WampClient(f"ws://localhost:{freePort}/w", reconnect=QUICK)
     failed = Deferred()
     client.on("error", lambda exc: None if failed.called else failed.callback(exc))
-    opening = client.open()
+    opening = client.start().whenOpen()
     await patient(failed, "a failure")
     served = await serve({"/w": PubSub()}, port=freePort)
     assert served.port == freePort
-    assert await patient(opening, "a session") is client
+    assert await patient(opening, "a session") is client.conn
     await client.stop()
 
 
