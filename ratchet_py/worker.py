@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+from contextlib import AbstractContextManager, chdir, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +30,14 @@ from ratchet_py.workers.acceptor import InheritedEndpoint, Share
 from ratchet_py.workers.link import Link, logToParent, readLine
 from ratchet_py.workers.loads import Loads
 from ratchet_py.workers.pipes import COMMANDS, LOADS, PUBLISH, PUSH, REPORTS, SOCKETS
-from ratchet_py.workers.plan import Plan
+from ratchet_py.workers.plan import CANNOT, Plan
 from ratchet_py.workers.sharing import contextOf
 from ratchet_py.workers.workers import Workers
 
 if TYPE_CHECKING:
     from ratchet_py.workers.watch import Watch
 
-__all__ = ["Worker", "main", "planOf"]
+__all__ = ["Worker", "main"]
 
 
 def main(*arguments: str) -> int:
@@ -51,8 +53,10 @@ def main(*arguments: str) -> int:
         # What the application prints goes elsewhere.
         answer = os.dup(1)
         os.dup2(2, 1)
-        os.write(answer, planOf(json.loads(sys.stdin.read())).tell().encode())
-        return 0
+        text, status = _plan(json.loads(sys.stdin.read()))
+        os.write(answer, text.encode())
+        # At once: the application may have begun something that would hold up the end.
+        os._exit(status)
     line = readLine(COMMANDS)
     if not line:
         return 0
@@ -66,19 +70,15 @@ def main(*arguments: str) -> int:
     return Worker(config).run()
 
 
-def planOf(config: dict[str, Any]) -> Plan:
-    """What there is to serve.
-
-    Args:
-        config: What the parent has said: ``path``, where modules are found, and the ``options``.
-
-    Raises:
-        SystemExit: It cannot be served; the message is one line.
-    """
+def _plan(config: dict[str, Any]) -> tuple[str, int]:
+    """What there is to serve, or why it cannot be, and the exit status that says which."""
     sys.path[:] = config["path"]
-    service, server = _serviceOf(config["options"])
+    try:
+        service, server = _serviceOf(config["options"])
+    except SystemExit as exc:
+        return str(exc), CANNOT
     clients, others = service.sockets()
-    return Plan(
+    plan = Plan(
         clients=clients,
         ifPossible=list(service.ifPossible),
         others=others,
@@ -86,6 +86,7 @@ def planOf(config: dict[str, Any]) -> Plan:
         isCarried=_isCarried(server),
         pushSize=server.limits.pushSize if isinstance(server, App) and server.wampPaths else 0,
     )
+    return plan.tell(), 0
 
 
 def _serviceOf(given: dict[str, Any]) -> tuple[RatchetService, App | IoServer]:
@@ -95,6 +96,11 @@ def _serviceOf(given: dict[str, Any]) -> tuple[RatchetService, App | IoServer]:
     assert isinstance(service, RatchetService)
     assert not isinstance(service.server, Workers)
     return service, service.server
+
+
+def _inFolder(path: str) -> AbstractContextManager[object]:
+    # If it is this one already, nobody need be allowed to enter it.
+    return nullcontext() if path == os.getcwd() else chdir(path)
 
 
 def _bottomOf(server: App | IoServer) -> IoServer:
@@ -146,7 +152,8 @@ class Worker:
             The exit status.
         """
         try:
-            service, server = _serviceOf(self._config["options"])
+            with _inFolder(self._config["folder"]):
+                service, server = _serviceOf(self._config["options"])
             sockets = self._sockets(_bottomOf(server))
             service.inherit(sockets)
             if isinstance(server, App) and PUBLISH in sockets:
@@ -161,7 +168,7 @@ class Worker:
 
                 self._watch = Watch(server, self._link)
             service.startService()
-        except SystemExit as exc:
+        except (SystemExit, OSError) as exc:
             os.write(REPORTS, json.dumps({"is": "failed", "why": str(exc)}).encode() + b"\n")
             return 1
         self._server = server
@@ -201,7 +208,8 @@ class Worker:
 
     def _stop(self) -> None:
         if not self._isStopping:
-            self._reactor.stop()
+            # One wish, whether it comes as a signal, too, or not.
+            signal.raise_signal(signal.SIGTERM)
 
     def _end(self, service: RatchetService) -> Deferred[Any]:
         self._isStopping = True

@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import LoopingCall
 
 from ratchet_py import __version__
 from ratchet_py.admin.figures import Figures
@@ -23,6 +24,9 @@ from ratchet_py.workers.process import WorkerProcess
 from ratchet_py.workers.workers import Workers
 
 __all__ = ["WorkersFigures"]
+
+# Seconds between two looks at what the workers count.
+_INTERVAL = 5.0
 
 # Workers are heard of once a second.
 _LATE = 1.0 + Metrics.STUCK
@@ -50,6 +54,8 @@ class WorkersFigures(Figures):
         self._began = 0.0
         self._isDrained = False
         self._gone = Totals()
+        # So that not much is forgotten when one is killed, however seldom Prometheus asks.
+        self._asking = LoopingCall(self._ask, "families")
         workers.onGone = self._remember
 
     @property
@@ -59,11 +65,14 @@ class WorkersFigures(Figures):
 
     def start(self, reactor: Any) -> None:
         """Begin to gather."""
-        self._reactor = reactor
+        self._reactor = self._asking.clock = reactor
         self._began = reactor.seconds()
+        self._asking.start(_INTERVAL, now=False)
 
     def stop(self) -> None:
         """End it."""
+        if self._asking.running:
+            self._asking.stop()
 
     def drain(self) -> None:
         """Have :meth:`health` say that no new clients should be sent here."""
@@ -90,10 +99,14 @@ class WorkersFigures(Figures):
 
     def row(self) -> list[float]:
         """What the page draws of a second."""
-        rows = [each.row for each in self._workers.processes if each.isUp and each.row]
+        rows = [self._rowOf(each) for each in self._workers.processes if each.isUp and each.row]
         connections, received, sent = (sum(row[part] for row in rows) for part in (1, 2, 3))
         lag = max((row[4] for row in rows), default=0.0)
         return [self._reactor.seconds(), connections, received, sent, lag]
+
+    def _rowOf(self, worker: WorkerProcess) -> list[float]:
+        late = self._lateness(worker)
+        return worker.row if late < _LATE else [0.0, worker.row[1], 0.0, 0.0, late]
 
     def snapshot(self) -> Deferred[dict[str, Any]]:
         """What the page shows of the moment: of the workers that are there."""

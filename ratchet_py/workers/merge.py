@@ -25,6 +25,12 @@ _LOWEST = {"process_start_time_seconds", "ratchet_broker_up"}
 _HIGHEST_SHOWN = {"at", "lag", "lagMost", "seconds", "waitingMost"}
 _LOWEST_SHOWN = {"isUp"}
 
+# What it shows also while there is no worker to say it.
+_SHOWN = (
+    *("bytesIn", "bytesOut", "connections", "connectionsInAll", "lag", "lagMost", "received"),
+    *("sent", "subscriptions", "topicsInAll", "waiting", "waitingMost"),
+)
+
 # Its lists: what tells the items apart, by what they are sorted, and how many are shown.
 _LISTS: dict[str, tuple[tuple[str, ...], str, int]] = {
     "closed": (("by", "code"), "count", 20),
@@ -107,7 +113,7 @@ class Totals:
 
 def mergedSnapshot(snapshots: list[dict[str, Any]]) -> dict[str, Any]:
     """One picture for the page, of those of several processes."""
-    merged: dict[str, Any] = {}
+    merged: dict[str, Any] = dict.fromkeys(_SHOWN, 0)
     for snapshot in snapshots:
         for name, value in snapshot.items():
             if value is not None:

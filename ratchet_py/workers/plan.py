@@ -10,10 +10,13 @@ from typing import Any
 
 from ratchet_py.errors import LocalError
 
-__all__ = ["COMMAND", "Plan"]
+__all__ = ["CANNOT", "COMMAND", "Plan"]
 
 COMMAND = [sys.executable, "-m", "ratchet_py.worker"]
 """What runs a worker; with ``--plan`` it only says what it would serve."""
+
+CANNOT = 3
+"""The exit status of one that cannot serve, and has said why."""
 
 
 @dataclass
@@ -47,10 +50,18 @@ class Plan:
             LocalError: It cannot be served; the message is one line.
         """
         config = json.dumps({"path": sys.path, "options": options})
-        done = subprocess.run([*COMMAND, "--plan"], input=config, capture_output=True, text=True)
+        done = subprocess.run(
+            [*COMMAND, "--plan"],
+            input=config,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        if done.returncode == CANNOT:
+            raise LocalError(done.stdout.removeprefix("ratchet: "))
         if done.returncode:
-            said = done.stderr.strip().splitlines() or [f"it ends with status {done.returncode}"]
-            raise LocalError(said[-1])
+            said = [f"status {done.returncode}", *done.stderr.strip().splitlines()]
+            raise LocalError(f"what there is to serve cannot be found out: {said[-1]}")
         return Plan(**json.loads(done.stdout))
 
     def tell(self) -> str:

@@ -74,7 +74,7 @@ class SharedSockets:
         results: list[Any] = []
         port: Any
         listening = maybeDeferred(
-            lambda: serverFromString(opener, withBacklog(endpoint)).listen(_Nobody())
+            lambda: serverFromString(opener, withBacklog(endpoint)).listen(_SharedSocket())
         )
         listening.addErrback(explain, endpoint).addBoth(results.append)
         # All of these kinds open at once, or fail at once.
@@ -102,7 +102,7 @@ class SharedSockets:
         return DeferredList([maybeDeferred(port.stopListening) for _, port, _ in opened])
 
 
-class _Nobody(Factory):
+class _SharedSocket(Factory):
     """Accepts nobody, and says nothing about it."""
 
     noisy = False

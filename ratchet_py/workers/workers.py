@@ -64,6 +64,8 @@ class Workers:
         self.publishToken = secrets.token_urlsafe(18)
         self.pushSize = plan.pushSize
         self._options = options
+        # twistd may go to another one, when the files that are named have been found.
+        self._folder = os.getcwd()
         self._isWatched = isWatched
         self._shared = Loads.create(count)
         self._loads = Loads(self._shared, count)
@@ -158,6 +160,7 @@ class Workers:
     def _spawn(self, worker: WorkerProcess) -> None:
         config = {
             "path": sys.path,
+            "folder": self._folder,
             "options": self._options,
             "reactor": type(self.loop).__module__,
             "loop": _runningLoop(),

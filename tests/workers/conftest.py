@@ -44,6 +44,8 @@ class Worker(MessageComponentInterface):
             time.sleep(3600)
         elif msg == "loop":
             conn.send(type(asyncio.get_running_loop()).__module__)
+        elif msg == "where":
+            conn.send(os.getcwd())
         elif msg == "print":
             print("printed", flush=True)
         else:

@@ -373,6 +373,41 @@ def test_a_start_that_fails_says_so_in_one_line(command, options, words, tmp_pat
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("import os; os._exit(4)", "cannot be found out: status 4"),
+        ("import os, sys; sys.stderr.write('no licence\\xff'); os._exit(4)", "no licence"),
+        ("raise SystemExit('not today')", "not today"),
+        ("print('{}')", "there is no App in it"),
+    ],
+)
+def test_an_application_that_ends_before_it_begins(program, words, tmp_path):
+    (tmp_path / "server.py").write_text(program, encoding="utf-8")
+    options = ["--app", "server.py", "--workers", "2", "--broker", "redis://x"]
+    done = run(tmp_path, *TWISTD, "ratchet", *options)
+    assert done.returncode > 0
+    [line] = done.stderr.strip().splitlines()
+    assert line.startswith("ratchet: ")
+    assert words in line
+
+
+@pytest_twisted.ensureDeferred
+async def test_where_it_is_started_is_where_its_files_are(cluster, tmp_path):
+    """Also if it runs elsewhere; and a thread of the application's holds up nothing."""
+    (tmp_path / "elsewhere").mkdir()
+    program = (
+        "import threading\n"
+        "if '--plan' in __import__('sys').argv:\n"
+        "    threading.Thread(target=threading.Event().wait).start()\n"
+    )
+    served = await cluster(command=[*TWISTD, "--rundir=elsewhere"], program=program + PROGRAM)
+    client, _ = await served.open()
+    client.send(text("where"))
+    assert await client.next() == str(tmp_path / "elsewhere")
+    await served.end()
+
+
 def test_when_none_of_them_can_serve_that_is_the_end(tmp_path, redisServer):
     (tmp_path / "server.py").write_text(
         "import sys\nif '--plan' not in sys.argv: raise ValueError('not here')\n" + PROGRAM,

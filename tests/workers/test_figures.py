@@ -143,7 +143,9 @@ def workers():
 def figures(workers):
     made = WorkersFigures(workers)
     made.start(workers.loop)
-    return made
+    yield made
+    made.stop()
+    assert not workers.loop.getDelayedCalls()
 
 
 def test_all_is_well_if_each_of_them_is(figures, workers):
@@ -187,10 +189,13 @@ def test_draining(figures, workers):
 
 
 def test_a_second_of_all_of_them(figures, workers):
-    workers.loop.advance(5)
-    assert figures.row() == [5, 3, 20, 40, 0.02]
-    workers.processes[0].isUp = False
-    assert figures.row() == [5, 2, 10, 20, 0.02]
+    workers.loop.advance(1)
+    assert figures.row() == [1, 3, 20, 40, 0.02]
+    # One that is stuck has its clients, and nothing goes on there.
+    workers.processes[1].heard = -2
+    assert figures.row() == [1, 3, 10, 20, 3]
+    workers.processes[1].isUp = False
+    assert figures.row() == [1, 1, 10, 20, 0.01]
 
 
 def test_what_prometheus_is_told(figures):
@@ -213,6 +218,17 @@ def test_nothing_that_has_been_counted_is_forgotten(figures, workers):
     assert orders() == 3
     workers.processes = (process(4), workers.processes[1])
     assert orders() == 7
+
+
+def test_what_is_counted_is_looked_at_also_if_nobody_asks(figures, workers):
+    one = workers.processes[0]
+    for worker in workers.processes:
+        worker.heard = 5.0
+    workers.loop.advance(5)
+    assert one.asked == ["families"]
+    one.isUp, one.ending = False, "by SIGKILL"
+    workers.onGone(one)
+    assert samples(figures.families().result)["orders_total", "a"] == 3
 
 
 def test_one_that_is_stuck_is_not_asked(figures, workers):
@@ -258,6 +274,14 @@ def test_topics_and_the_slowest_of_all_of_them():
     ]
     assert merged["lag"] == 5.1
     assert merged["broker"] == {"isUp": False, "lost": 53}
+
+
+def test_without_workers_there_is_nothing_to_show():
+    shown = mergedSnapshot([])
+    assert shown["connections"] == shown["lag"] == 0
+    assert shown["topics"] == shown["closed"] == []
+    left = set(LocalSnapshot.of(1)) - set(shown)
+    assert left == {"version", "time", "uptime", "isWell", "health", "isDraining", "broker"}
 
 
 def test_what_a_worker_says_of_itself():
