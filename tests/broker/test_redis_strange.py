@@ -148,7 +148,7 @@ async def test_it_refuses_what_is_published(strange, logged, error):
     assert node.states == []
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.split()[0].decode())
+@pytest.mark.parametrize("error", ERRORS[:2], ids=lambda error: error.split()[0].decode())
 @ensureDeferred
 async def test_it_refuses_to_be_asked_whether_it_is_there(strange, error):
     node = Node(strange.alone, timeout=0.25)
