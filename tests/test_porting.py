@@ -97,6 +97,32 @@ def test_every_name_that_the_guide_gives_is_there(table):
             assert exists(name), f"{place}: there is no {name}"
 
 
+# What applications use besides Ratchet, by the table that must have it.
+INTERFACES = {
+    "loop": """
+        addReadStream addWriteStream removeReadStream removeWriteStream addTimer addPeriodicTimer
+        cancelTimer isTimerActive futureTick nextTick addSignal removeSignal run stop
+    """,
+    "promises": """
+        then catch finally cancel otherwise always done resolve reject promise all any race
+    """,
+    "request": """
+        getMethod getUri getRequestTarget getProtocolVersion getHeaders getHeader getHeaderLine
+        hasHeader getBody getScheme getAuthority getUserInfo getHost getPort getPath getQuery
+        getFragment
+    """,
+    "php": "SplObjectStorage attach detach contains json_encode json_decode echo sprintf composer",
+    "attributes": "resourceId remoteAddress httpRequest WebSocket WAMP Session",
+}
+
+
+@pytest.mark.parametrize("table", INTERFACES)
+def test_what_applications_use_besides_is_there(table):
+    left = " ".join(php for _, php, _, _ in rows(GUIDE / f"{table}.csv"))
+
+    assert [name for name in INTERFACES[table].split() if not re.search(rf"\b{name}\b", left)] == []
+
+
 def test_what_is_not_there_is_noticed():
     assert exists("ratchet_py.server.IoServer.app")
     assert exists("len")
