@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import deferLater
 
 from ratchet_py.client import BackOff, ConnectionClosed, HandshakeError, WampClient
 from ratchet_py.errors import CallError
@@ -153,10 +152,7 @@ async def test_users(serve, name, secret):
 
 @pytest_twisted.ensureDeferred
 async def test_a_server_that_speaks_no_wamp(serve, echo):
-    from twisted.internet import reactor
-
     served = await serve(echo)
     with pytest.raises(HandshakeError) as caught:
         await WampClient(f"ws://localhost:{served.port}/", reconnect=None).open()
     assert caught.value.status == 426
-    await deferLater(reactor, 0)
