@@ -25,6 +25,9 @@ BUSY = 0.9
 # More than this share of a run taken by other processes, and its figures are not to be trusted.
 DISTURBED = 0.05
 
+# What a table has where there is no figure; a dash alone would begin a list.
+NOTHING = r"\-"
+
 TITLES = {scenario.key: scenario.title for scenario in SCENARIOS}
 UNITS = {scenario.key: scenario.unit for scenario in SCENARIOS}
 
@@ -193,7 +196,7 @@ def number(value: float) -> str:
 def spread(found: Spread | None, unit: str = "") -> str:
     """The middle, and from where to where."""
     if found is None:
-        return "-"
+        return NOTHING
     return f"{number(found.middle)}{unit} ({number(found.low)} to {number(found.high)})"
 
 
@@ -206,7 +209,7 @@ def costs(summary: Summary) -> str:
         for key in keys:
             cost = summary.cpu(key, peer)
             waiting = cost and summary.middle(key, peer, _busy) < BUSY
-            cells.append(f"{number(cost.middle)}{'*' if waiting else ''}" if cost else "-")
+            cells.append(f"{number(cost.middle)}{'*' if waiting else ''}" if cost else NOTHING)
         rows.append([summary.title(peer), *cells])
     return table(["us of server CPU", *keys], rows)
 
@@ -231,7 +234,7 @@ def rates(summary: Summary) -> str:
             *(
                 f"{summary.middle(key, peer, lambda run: run['messages'] / run['wall']):,.0f}"
                 if summary.runs(key, peer)
-                else "-"
+                else NOTHING
                 for key in keys
             ),
         ]
@@ -252,7 +255,7 @@ def latencies(summary: Summary) -> str:
                     for p in ("p50", "p99")
                 )
                 if summary.runs(key, peer)
-                else "-"
+                else NOTHING
                 for key in keys
             ),
         ]
@@ -268,7 +271,7 @@ def memories(summary: Summary) -> str:
     for peer in summary.peers:
         found = [summary.memory(peer, kind) for kind in kinds]
         if any(found):
-            cells = (f"{one.middle / 1024:.2f}" if one else "-" for one in found)
+            cells = (f"{one.middle / 1024:.2f}" if one else NOTHING for one in found)
             rows.append([summary.title(peer), *cells])
     return table(["KiB a connection", *kinds.values()], rows)
 
@@ -284,7 +287,7 @@ def broadcasts(summary: Summary) -> str:
         ):
             found = [summary.idle(peer, kind, what) for kind in kinds]
             if any(found):
-                cells = (number(one.middle / scale) if one else "-" for one in found)
+                cells = (number(one.middle / scale) if one else NOTHING for one in found)
                 rows.append([f"{summary.title(peer)}, {unit}", *cells])
     return table(["one event to all", *kinds.values()], rows) if rows else ""
 
@@ -299,7 +302,7 @@ def generator(summary: Summary) -> str:
             for peer in servers
         )
         busy = {peer: summary.middle(key, peer, _busy) for peer in servers}
-        ours = f"{busy[OURS]:.0%}" if OURS in busy else "-"
+        ours = f"{busy[OURS]:.0%}" if OURS in busy else NOTHING
         least = min(busy, key=lambda peer: busy[peer])
         rows.append([key, number(own), f"{1e6 / own:,.0f}", ours, f"{busy[least]:.0%}", least])
     header = ["generator", "us a message", "limit a second", "we at work", "least at work", "who"]
