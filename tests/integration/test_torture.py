@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from tests.broker.redis_server import RedisServer
-from tests.integration.wire import PATIENCE, patient, text
+from tests.integration.wire import PATIENCE, PING, PONG, frame, patient, text
 
 PROGRAM = """
 from ratchet_py.wamp import Component
@@ -66,6 +66,9 @@ class Listener:
                 self.client._waiting = Deferred()
                 await self.client._waiting
                 self.client._waiting = None
+                continue
+            if received.opcode == PING:
+                self.client.send(frame(PONG, received.payload))
                 continue
             message = json.loads(received.payload)
             if message[0] in (8, 36):
