@@ -77,6 +77,7 @@ class WorkerProcess(ProcessProtocol):
         self._lines = {1: Lines(_LONGEST), 2: Lines(_LONGEST), REPORTS: Lines(), LOG: Lines()}
         self._asked: dict[int, tuple[str, Deferred[Any], IDelayedCall]] = {}
         self._asks = 0
+        self._isQuiet = False
         self._reaping: IDelayedCall | None = None
         self._rest: IDelayedCall | None = None
 
@@ -100,10 +101,17 @@ class WorkerProcess(ProcessProtocol):
         self.tell(what, id=self._asks)
         return answer
 
+    def stop(self) -> None:
+        """Have it tell its clients goodbye, and end; at once, if it does not serve yet."""
+        self.tell("stop")
+        if not self.isUp:
+            # It may be interrupted at the same time, by who has interrupted us, and complain.
+            self._isQuiet = True
+            self._signal("TERM")
+
     def kill(self) -> None:
         """End it without a word."""
-        with suppress(ProcessExitedAlready):
-            self.transport.signalProcess("KILL")
+        self._signal("KILL")
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """It says something (IProcessProtocol)."""
@@ -143,6 +151,11 @@ class WorkerProcess(ProcessProtocol):
             self._answered(id)
         self._observer.workerEnded(self)
 
+    def _signal(self, name: str) -> None:
+        if self.ending is None:
+            with suppress(ProcessExitedAlready):
+                self.transport.signalProcess(name)
+
     def _reap(self) -> None:
         """Look whether it has ended.
 
@@ -180,6 +193,8 @@ class WorkerProcess(ProcessProtocol):
             answer.callback(self.known.get(what))
 
     def _printed(self, fd: int, line: bytes) -> None:
+        if self._isQuiet:
+            return
         # Where twistd logs what a process prints, and at which level.
         level, namespace = ("info", "stdout") if fd == 1 else ("error", "stderr")
         self._log(level, namespace, line.decode(errors="replace"))

@@ -62,6 +62,7 @@ class Supervisor:
         self._timers: dict[int, IDelayedCall] = {}
         self._leader: WorkerProcess | None = None
         self._hasServed = False
+        self._hasFailed = False
         self._isReady = False
         self._stopped: Deferred[None] | None = None
 
@@ -84,7 +85,7 @@ class Supervisor:
             timer.cancel()
         self._timers.clear()
         for worker in self.workers:
-            worker.tell("stop")
+            worker.stop()
         self._deadline = self._reactor.callLater(seconds, self._kill)
         self._endIfAllAreGone(self._stopped)
         return self._stopped
@@ -116,7 +117,8 @@ class Supervisor:
             self._endIfAllAreGone(self._stopped)
         elif self._hasServed:
             self._replace(worker)
-        elif all(each.ending is not None for each in self.workers):
+        elif not self._hasFailed and all(each.ending is not None for each in self.workers):
+            self._hasFailed = True
             self._onFailed(self.workers[0].why or f"a worker has ended {self.workers[0].ending}")
 
     def _elect(self) -> None:

@@ -21,6 +21,7 @@ class Transport:
     def __init__(self):
         self.told = []
         self.closed = []
+        self.signals = []
 
     def writeToChild(self, fd, data):
         assert fd == COMMANDS
@@ -30,7 +31,9 @@ class Transport:
         self.closed.append(fd)
 
     def signalProcess(self, name):
-        raise ProcessExitedAlready
+        self.signals.append(name)
+        if name == "KILL":
+            raise ProcessExitedAlready
 
 
 @pytest.fixture
@@ -162,6 +165,24 @@ def test_who_does_not_answer_has_said_what_it_said_last(worker, clock):
 def test_what_it_says_unasked_at_the_end_is_known(worker):
     report(worker, **{"is": "answer"}, id=None, what="families", answer=["last"])
     assert worker.known == {"families": ["last"]}
+
+
+def test_one_that_does_not_serve_yet_stops_at_once_and_in_silence(worker, logged):
+    worker.stop()
+    worker.childDataReceived(2, b"Traceback\n")
+    assert worker.transport.told == [{"do": "stop"}]
+    assert worker.transport.signals == ["TERM"]
+    assert logged == []
+
+
+def test_one_that_serves_takes_its_time(worker, logged):
+    report(worker, **{"is": "up"})
+    worker.stop()
+    worker.childDataReceived(2, b"a warning\n")
+    assert worker.transport.told == [{"do": "stop"}]
+    assert worker.transport.signals == []
+    assert logged != []
+    worker.kill()
 
 
 def test_who_is_gone_is_not_told_anything(worker, clock):

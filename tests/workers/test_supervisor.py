@@ -155,6 +155,15 @@ def test_without_a_word_how_it_has_ended_is_the_reason(nursery):
     assert nursery.events[-1] == "a worker has ended by SIGSEGV"
 
 
+def test_when_no_process_can_be_made_that_is_said_once():
+    nursery = Nursery()
+    nursery.refuses = 2
+    nursery.supervisor.start()
+    nursery.clock.advance(0)
+    reason = "a worker has ended before it began: no more processes"
+    assert nursery.events == ["1 gone", reason, "2 gone"]
+
+
 def test_one_that_cannot_serve_yet_is_started_again_when_another_one_does(nursery, warnings):
     one, two = nursery.spawned
     one.childDataReceived(4, b'{"is": "failed", "why": "no room"}\n')
