@@ -339,12 +339,14 @@ async def test_a_daemon_has_the_parent_in_its_pid_file(redisServer, freePort, tm
         assert (done.returncode, done.stderr) == (0, "")
         client = await Remote(freePort).open("/worker")
         worker = int(await client.next())
+        while "2 workers serve" not in (tmp_path / "twistd.log").read_text():
+            await turn()
     finally:
         os.kill(parent, signal.SIGTERM)
     assert await client.closing(1001)
     await ends(worker, parent)
     assert not (tmp_path / "twistd.pid").exists()
-    assert "2 workers serve" in (tmp_path / "twistd.log").read_text()
+    assert "Traceback" not in (tmp_path / "twistd.log").read_text()
 
 
 @pytest.mark.parametrize("command", [TWISTD, TWIST], ids=["twistd", "twist"])
