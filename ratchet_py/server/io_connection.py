@@ -140,6 +140,14 @@ class IoConnection(ConnectionRecord):
         if self._transport is not None:
             self._transport.abortConnection()
 
+    def closeWithoutWaiting(self) -> None:
+        """After :meth:`close`: wait no more for the client's end of the stream.
+
+        What it has been sent still reaches it, unless it sends more than we have read.
+        """
+        if self._transport is not None and self._backlog is None:
+            self._transport.loseConnection()
+
     def _abortAt(self, limit: str) -> None:
         self._server.tally.exceeded[limit] += 1
         self.abort()

@@ -50,7 +50,7 @@ class Refuser(MessageComponentInterface):
         if len(self._told) > self._most:
             eldest = next(iter(self._told))
             del self._told[eldest]
-            eldest.abort()
+            eldest.closeWithoutWaiting()
 
     def onMessage(self, conn: ConnectionInterface, msg: Any) -> None:
         """Nothing is listened to."""
