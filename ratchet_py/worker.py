@@ -24,7 +24,8 @@ from ratchet_py.broker.memory import MemoryBroker
 from ratchet_py.push.credentials import PushCredentials
 from ratchet_py.push.server import PushServer
 from ratchet_py.server.io_server import IoServer
-from ratchet_py.tap import Options, RatchetService, makeService
+from ratchet_py.service import RatchetService
+from ratchet_py.tap import Options, makeService
 from ratchet_py.wamp.wamp_server import WampServer
 from ratchet_py.workers.acceptor import InheritedEndpoint, Share
 from ratchet_py.workers.link import Link, logToParent, readLine

@@ -23,7 +23,8 @@ from ratchet_py import App
 from ratchet_py.broker import RedisBroker
 from ratchet_py.http import HttpServer
 from ratchet_py.server import IoServer
-from ratchet_py.tap import Options, RatchetService, makeService
+from ratchet_py.service import RatchetService
+from ratchet_py.tap import Options, makeService
 from ratchet_py.testing import connect, connectRaw
 
 ROOT = Path(__file__).parent.parent

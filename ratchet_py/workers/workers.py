@@ -35,7 +35,7 @@ _GRACE = 3.0
 class Workers:
     """Processes that serve one application on the same sockets.
 
-    To :class:`~ratchet_py.tap.RatchetService` it is a server like an ``App``: it can be told to
+    To :class:`~ratchet_py.service.RatchetService` it is a server like an ``App``: it can be told to
     listen, to close and to abort.
 
     Args:
