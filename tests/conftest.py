@@ -37,7 +37,8 @@ def pytest_sessionfinish(session):
     if not session.config.getoption("--fail-on-skip"):
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
+    # A worker of pytest-xdist has none: its results are counted where they come together.
+    if reporter and reporter.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
         reporter.write_line("--fail-on-skip: some tests were skipped", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -54,7 +54,6 @@ def test_every_frame_is_masked_with_a_key_of_its_own(line):
         ("x" * 70_000, "x" * 70_000),
         (b"y" * 500_000, b"y" * 500_000),
     ],
-    ids=repr,
 )
 def test_a_message_goes_out_by_its_type(line, msg, heard):
     one = line()

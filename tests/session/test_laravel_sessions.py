@@ -207,6 +207,7 @@ def test_whatever_a_client_sends_finds_nothing(payload):
         ("short", "AES-256-CBC"),
         ("", "AES-256-CBC"),
     ],
+    ids=["unknown cipher", "too long", "too short", "no base64", "no key"],
 )
 def test_a_key_or_a_cipher_that_is_none(key, cipher):
     with pytest.raises(LocalError, match=r"cipher") as caught:

@@ -28,7 +28,6 @@ class Text(str):
         (Text("x"), b"\x81\x01x"),
         ("x" * 126, b"\x81\x7e\x00\x7e" + b"x" * 126),
     ],
-    ids=repr,
 )
 def test_frames(msg, frame):
     framer = Framer()
