@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred
 
 from tests.admin.conftest import Operator
 from tests.broker.redis_server import RedisServer
-from tests.integration.conftest import serve, spawn
+from tests.integration.conftest import logged, serve, spawn
 
-__all__ = ["serve", "spawn"]
+__all__ = ["logged", "serve", "spawn"]
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 TWISTD = ["-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile="]
