@@ -108,7 +108,7 @@ async def test_the_answer_is_the_workers(pushing):
     assert (answer.status, json.loads(answer.body)["nodes"]) == (202, [1, 0])
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
-    assert client.received[-1] == [8, "rain", 1]
+    assert client.received == [("rain", 1)]
 
 
 @pytest.mark.parametrize(
