@@ -38,8 +38,8 @@ class Limits:
         sessionTimeout: A ``SessionProvider`` looks for a client's session: 503.
         sessionLookups: Look-ups of one ``SessionProvider`` at a time: who comes meanwhile waits,
             within ``sessionTimeout``.
-        connections: Clients of one server: 503. None for what the process's limit of descriptors
-            allows, less 100.
+        connections: Clients of one server: 503. None for as many as there may be in any case: what
+            the process's limit of descriptors allows, less 100.
         pushSize: The body of a push from outside: 413.
         pushBatch: Events in one push: 413.
         pushTimeout: Until the application has decided about a push: 503. Until the broker has
