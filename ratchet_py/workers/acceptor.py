@@ -29,7 +29,7 @@ log = Logger()
 
 # How long who has more clients than another leaves a newcomer to that one: many turns of a reactor,
 # and nothing that the newcomer would notice, should the other one be stuck.
-_PATIENCE = 0.01
+_PATIENCE = 0.005
 
 # How many are accepted in one go after that, or while nobody has fewer.
 _BATCH = 16

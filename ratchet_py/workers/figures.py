@@ -138,11 +138,14 @@ class WorkersFigures(Figures):
 
     def _ask(self, what: str) -> Deferred[list[Any]]:
         """The last answers of all workers that are there, new ones of those that answer."""
-        workers = [each for each in self._workers.processes if each.isUp]
+        workers = self._workers.processes
         asked = [each.ask(what) for each in workers if self._lateness(each) < _LATE]
-        return DeferredList(asked).addCallback(
-            lambda _: [each.known[what] for each in workers if what in each.known]
-        )
+
+        def answers(_: object) -> list[Any]:
+            # Of one that has gone meanwhile it is among what was remembered.
+            return [each.known[what] for each in workers if what in each.known and not each.isGone]
+
+        return DeferredList(asked).addCallback(answers)
 
     def _merged(self, snapshots: list[dict[str, Any]]) -> dict[str, Any]:
         health = self.health()

@@ -27,6 +27,8 @@ _REST = 1.0
 # How long a process that is about to end may take between two looks.
 _REAP = 0.1
 
+_SIGNALS = {each.value: each.name for each in signal.Signals}
+
 # How long a worker may take to answer.
 _ANSWER = 1.0
 
@@ -53,6 +55,7 @@ class WorkerProcess(ProcessProtocol):
         number: Its number.
         isUp: Whether it serves.
         ending: How it has ended, in words; None while it has not.
+        isGone: Whether it has ended, and all it has said is here.
         why: Why it cannot serve, if it said so.
         heard: When it was last heard of, by the reactor's clock.
         began: When it began to serve.
@@ -67,6 +70,7 @@ class WorkerProcess(ProcessProtocol):
         self.number = number
         self.isUp = False
         self.ending: str | None = None
+        self.isGone = False
         self.why: str | None = None
         self.heard = self.began = reactor.seconds()
         self.row: list[float] = []
@@ -77,13 +81,14 @@ class WorkerProcess(ProcessProtocol):
         self._lines = {1: Lines(_LONGEST), 2: Lines(_LONGEST), REPORTS: Lines(), LOG: Lines()}
         self._asked: dict[int, tuple[str, Deferred[Any], IDelayedCall]] = {}
         self._asks = 0
+        self._isDeaf = False
         self._isQuiet = False
         self._reaping: IDelayedCall | None = None
         self._rest: IDelayedCall | None = None
 
     def tell(self, do: str, **more: Any) -> None:
-        """Give a command; nothing happens if the worker is gone."""
-        if self.ending is None:
+        """Give a command; nothing happens if the worker is about to end, or has."""
+        if self.ending is None and not self._isDeaf:
             self.transport.writeToChild(COMMANDS, json.dumps({"do": do, **more}).encode() + b"\n")
 
     def ask(self, what: str) -> Deferred[Any]:
@@ -92,7 +97,7 @@ class WorkerProcess(ProcessProtocol):
         Returns:
             A Deferred of the answer; of the last one, or None, if it takes too long.
         """
-        if not self.isUp or self.ending is not None:
+        if not self.isUp or self._isDeaf:
             return succeed(self.known.get(what))
         self._asks += 1
         answer: Deferred[Any] = Deferred()
@@ -100,6 +105,11 @@ class WorkerProcess(ProcessProtocol):
         self._asked[self._asks] = (what, answer, timer)
         self.tell(what, id=self._asks)
         return answer
+
+    def notMade(self, reason: Exception) -> None:
+        """There could not even be a process."""
+        self.ending = f"before it began: {reason}"
+        self._reactor.callLater(0, self._gone)
 
     def stop(self) -> None:
         """Have it tell its clients goodbye, and end; at once, if it does not serve yet."""
@@ -125,6 +135,8 @@ class WorkerProcess(ProcessProtocol):
 
     def childConnectionLost(self, childFD: int) -> None:
         """A pipe is closed (IProcessProtocol)."""
+        if childFD in (COMMANDS, REPORTS):
+            self._isDeaf = True
         if childFD == REPORTS:
             self._reap()
 
@@ -137,7 +149,7 @@ class WorkerProcess(ProcessProtocol):
         if number is None:
             self.ending = f"with status {reason.value.exitCode}"
         else:
-            self.ending = f"by {signal.Signals(number).name}"
+            self.ending = f"by {_SIGNALS.get(number, f'signal {number}')}"
         self._rest = self._reactor.callLater(_REST, self._closePipes)
 
     def processEnded(self, reason: Any) -> None:
@@ -147,9 +159,13 @@ class WorkerProcess(ProcessProtocol):
         for fd in (1, 2):
             for line in self._lines[fd].end():
                 self._printed(fd, line)
+        self._gone()
+
+    def _gone(self) -> None:
+        self.isGone = True
+        self._observer.workerEnded(self)
         for id in tuple(self._asked):
             self._answered(id)
-        self._observer.workerEnded(self)
 
     def _signal(self, name: str) -> None:
         if self.ending is None:

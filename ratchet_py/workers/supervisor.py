@@ -102,7 +102,7 @@ class Supervisor:
         if not self._hasServed:
             self._hasServed = True
             for other in self.workers:
-                if other.ending is not None and self._stopped is None:
+                if other.isGone and self._stopped is None:
                     self._replace(other)
         self._elect()
         if not self._isReady and all(each.isUp for each in self.workers):
@@ -117,7 +117,7 @@ class Supervisor:
             self._endIfAllAreGone(self._stopped)
         elif self._hasServed:
             self._replace(worker)
-        elif not self._hasFailed and all(each.ending is not None for each in self.workers):
+        elif not self._hasFailed and all(each.isGone for each in self.workers):
             self._hasFailed = True
             self._onFailed(self.workers[0].why or f"a worker has ended {self.workers[0].ending}")
 
@@ -133,8 +133,7 @@ class Supervisor:
         try:
             self._spawn(worker)
         except OSError as exc:
-            worker.ending = f"before it began: {exc}"
-            self._reactor.callLater(0, self.workerEnded, worker)
+            worker.notMade(exc)
 
     def _replace(self, worker: WorkerProcess) -> None:
         place = worker.number - 1
@@ -163,7 +162,7 @@ class Supervisor:
                 worker.kill()
 
     def _endIfAllAreGone(self, stopped: Deferred[None]) -> None:
-        if not stopped.called and all(each.ending is not None for each in self.workers):
+        if not stopped.called and all(each.isGone for each in self.workers):
             if self._deadline.active():
                 self._deadline.cancel()
             stopped.callback(None)

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Summary
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openMetrics
-from twisted.internet.defer import succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from ratchet_py import App
@@ -101,6 +101,7 @@ def process(number, **more):
         number=number,
         isUp=True,
         ending=None,
+        isGone=False,
         heard=0.0,
         health=(True, "ok"),
         row=[0, number, 10, 20, number / 100],
@@ -213,11 +214,23 @@ def test_nothing_that_has_been_counted_is_forgotten(figures, workers):
 
     assert orders() == 3
     one = workers.processes[0]
-    one.isUp, one.ending = False, "by SIGKILL"
+    one.isUp, one.ending, one.isGone = False, "by SIGKILL", True
     workers.onGone(one)
     assert orders() == 3
     workers.processes = (process(4), workers.processes[1])
     assert orders() == 7
+
+
+def test_one_that_goes_while_it_is_asked_counts_once(figures, workers):
+    figures.families()
+    one = workers.processes[0]
+    answer = Deferred()
+    one.ask = lambda what: answer
+    asked = figures.families()
+    one.isUp, one.ending, one.isGone = False, "by SIGKILL", True
+    workers.onGone(one)
+    answer.callback(None)
+    assert samples(asked.result)["orders_total", "a"] == 3
 
 
 def test_what_is_counted_is_looked_at_also_if_nobody_asks(figures, workers):
@@ -226,7 +239,7 @@ def test_what_is_counted_is_looked_at_also_if_nobody_asks(figures, workers):
         worker.heard = 5.0
     workers.loop.advance(5)
     assert one.asked == ["families"]
-    one.isUp, one.ending = False, "by SIGKILL"
+    one.isUp, one.ending, one.isGone = False, "by SIGKILL", True
     workers.onGone(one)
     assert samples(figures.families().result)["orders_total", "a"] == 3
 

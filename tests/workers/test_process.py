@@ -162,6 +162,33 @@ def test_who_does_not_answer_has_said_what_it_said_last(worker, clock):
     assert not clock.getDelayedCalls()
 
 
+def test_one_that_is_about_to_end_is_not_asked_any_more(worker, clock):
+    report(worker, **{"is": "up"})
+    report(worker, **{"is": "answer"}, id=None, what="families", answer=["last"])
+    worker.childConnectionLost(COMMANDS)
+    answers = []
+    worker.ask("families").addCallback(answers.append)
+    worker.tell("stop")
+    assert answers == [["last"]]
+    assert worker.transport.told == []
+    assert not clock.getDelayedCalls()
+
+
+def test_who_was_waiting_for_it_is_told_after_it_has_gone(worker, events):
+    report(worker, **{"is": "up"})
+    worker.ask("families").addCallback(lambda _: events.append(worker.isGone))
+    worker.processExited(ending(9))
+    worker.processEnded(ending(9))
+    assert events == ["up", "by SIGKILL", True]
+
+
+@pytest.mark.parametrize(("number", "words"), [(11, "by SIGSEGV"), (41, "by signal 41")])
+def test_any_signal_has_a_name(worker, number, words):
+    worker.processExited(ending(number))
+    worker.processEnded(ending(number))
+    assert worker.ending == words
+
+
 def test_what_it_says_unasked_at_the_end_is_known(worker):
     report(worker, **{"is": "answer"}, id=None, what="families", answer=["last"])
     assert worker.known == {"families": ["last"]}

@@ -56,10 +56,14 @@ class Nursery:
     def up(self, worker):
         worker.childDataReceived(4, b'{"is": "up"}\n')
 
-    def end(self, worker, signal=9, status=None):
+    def exit(self, worker, signal=9, status=None):
+        """Its process has ended; another one holds its pipes, perhaps."""
         reason = SimpleNamespace(value=SimpleNamespace(signal=signal, exitCode=status))
         worker.processExited(reason)
-        worker.processEnded(reason)
+        return reason
+
+    def end(self, worker, signal=9, status=None):
+        worker.processEnded(self.exit(worker, signal, status))
 
     @property
     def pause(self):
@@ -161,7 +165,7 @@ def test_when_no_process_can_be_made_that_is_said_once():
     nursery.supervisor.start()
     nursery.clock.advance(0)
     reason = "a worker has ended before it began: no more processes"
-    assert nursery.events == ["1 gone", reason, "2 gone"]
+    assert nursery.events == ["1 gone", "2 gone", reason]
 
 
 def test_one_that_cannot_serve_yet_is_started_again_when_another_one_does(nursery, warnings):
@@ -174,6 +178,35 @@ def test_one_that_cannot_serve_yet_is_started_again_when_another_one_does(nurser
     nursery.clock.advance(0.1)
     nursery.up(nursery.spawned[2])
     assert nursery.events == ["1 gone", "up"]
+
+
+def test_one_whose_last_words_are_awaited_is_replaced_once(nursery):
+    one, two = nursery.spawned
+    reason = nursery.exit(one)
+    nursery.up(two)
+    assert not nursery.supervisor._timers
+    one.processEnded(reason)
+    nursery.clock.advance(0.1)
+    assert len(nursery.spawned) == 3
+
+
+def test_the_last_words_of_all_are_awaited(running):
+    stopped = running.supervisor.stop(9)
+    reasons = [running.exit(worker, None, 0) for worker in running.spawned]
+    for worker, reason in zip(running.spawned, reasons, strict=True):
+        assert not stopped.called
+        worker.processEnded(reason)
+    assert stopped.called
+
+
+def test_a_process_that_could_not_be_made_while_none_served():
+    nursery = Nursery()
+    nursery.refuses = 1
+    nursery.supervisor.start()
+    nursery.clock.advance(0)
+    nursery.up(nursery.spawned[0])
+    nursery.clock.advance(0.1)
+    assert sorted(worker.number for worker in nursery.spawned) == [1, 2]
 
 
 def test_a_process_that_cannot_even_be_made(running, warnings):
