@@ -271,6 +271,11 @@ def test_without_anything_the_demo_is_served():
         ),
         (["--route", "/=things:number"], "int"),
         (["--broker", "http://localhost"], "redis://"),
+        (["--workers", "0"], "--workers: at least 1"),
+        (["--workers", "two"], "'two'"),
+        (["--workers", "2"], "--workers 2: without a broker"),
+        (["--workers", "2", "--broker", "redis://h", "-l", "systemd:index=0"], "workers share"),
+        (["--workers", "2", "--broker", "redis://h", "--push", "stdio:"], "workers share"),
         (["--broker", "redis://h", "--app", "things:server"], "says itself"),
         (["--broker", "redis://h", "--app", "things:carried"], "says itself"),
     ],
@@ -279,6 +284,13 @@ def test_refused_in_one_line(args, words, folder):
     if args == ["--app", "things"]:
         (folder / "things.py").write_text("", encoding="utf-8")
     assert words in refusal(*args)
+
+
+def test_workers_need_a_system_that_can_share_sockets(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("os.name", "nt")
+        message = refusal("--workers", "2")
+    assert "this system cannot" in message
 
 
 def test_two_apps_are_one_too_many(folder):

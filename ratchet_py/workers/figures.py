@@ -164,10 +164,16 @@ class WorkersFigures(Figures):
         totals = Totals()
         for answer in (self._gone.pack(), pack(self._registry.collect()), *answers):
             totals.add(answer)
-        return [*totals.families(), *self._own()]
+        totals.add(pack(self._own()))
+        return totals.families()
 
     def _own(self) -> Iterator[Metric]:
         processes = self._workers.processes
+        yield GaugeMetricFamily(
+            "ratchet_draining",
+            "1 while no new clients should be sent here.",
+            int(self.isDraining),
+        )
         yield GaugeMetricFamily(
             "ratchet_workers", "Workers that serve.", sum(each.isUp for each in processes)
         )

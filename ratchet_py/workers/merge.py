@@ -89,7 +89,7 @@ class Totals:
                 before = found.get(key)
                 if before is None:
                     found[key] = float(value)
-                elif name in _HIGHEST or kind in ("info", "stateset"):
+                elif name in _HIGHEST or kind in ("info", "stateset") or name.endswith("_info"):
                     found[key] = max(before, value)
                 elif name in _LOWEST:
                     found[key] = min(before, value)

@@ -43,6 +43,7 @@ def application(number):
     Histogram("price", "Prices.", buckets=[1, 10], registry=registry).observe(number)
     Summary("weight", "Weights.", registry=registry).observe(number)
     Info("build", "Build.", registry=registry).info({"version": "1"})
+    Gauge("python_info", "A gauge that says something.", registry=registry).set(1)
     for name in "ratchet_reactor_lag_seconds", "process_start_time_seconds":
         Gauge(name, "One of several.", registry=registry).set(number)
     return registry
@@ -64,6 +65,7 @@ def test_each_kind_is_added_up_in_its_way():
         ("weight_count",): 2,
         ("weight_sum",): 7,
         ("build_info", "1"): 1,
+        ("python_info",): 1,
         ("ratchet_reactor_lag_seconds",): 5,
         ("process_start_time_seconds",): 2,
     }
@@ -183,8 +185,10 @@ def test_before_they_are_started():
 def test_draining(figures, workers):
     figures.drain()
     assert figures.health() == (False, "draining")
+    assert samples(figures.families().result)["ratchet_draining",] == 1
     figures.resume()
     assert figures.health().isWell
+    assert samples(figures.families().result)["ratchet_draining",] == 0
     workers.isClosing = True
     assert figures.health() == (False, "draining")
 
