@@ -1,7 +1,7 @@
 """Ratchet for Python: WebSocket servers as stacks of components, on Twisted.
 
 The names of Ratchet's root namespace. The layers are in ``ratchet_py.server``, ``ratchet_py.http``,
-``ratchet_py.websocket``, ``ratchet_py.wamp`` and ``ratchet_py.broker``.
+``ratchet_py.websocket``, ``ratchet_py.wamp``, ``ratchet_py.session`` and ``ratchet_py.broker``.
 """
 
 from __future__ import annotations
@@ -54,11 +54,14 @@ _MODULES = {
     "MessageInterface": "interfaces",
     "NotAuthorized": "errors",
 }
+_PACKAGES = {"broker", "client", "http", "push", "rfc6455", "server", "session", "wamp", "websocket"}
 
 
 if not TYPE_CHECKING:
     # For a type checker it would be a promise that there is any name.
     def __getattr__(name):
+        if name in _PACKAGES:
+            return import_module(f"{__name__}.{name}")
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

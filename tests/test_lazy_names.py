@@ -1,5 +1,7 @@
 """Packages whose names are imported when they are asked for."""
 
+import subprocess
+import sys
 from importlib import import_module
 
 import pytest
@@ -24,3 +26,9 @@ def test_any_other_name_is_none(name):
         import_module(name).Nothing  # noqa: B018
     with pytest.raises(ImportError):
         exec(f"from {name} import Nothing")
+
+
+def test_the_layers_are_attributes_of_the_package():
+    program = "import ratchet_py; print(ratchet_py.wamp.Topic, ratchet_py.session.SessionProvider)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "ratchet_py.wamp.topic.Topic" in done.stdout, done.stderr
