@@ -275,7 +275,7 @@ class IoServer(Factory):
             # it if very many come at once.
             spare = min(SPARE, descriptorLimit(self.loop) - self.most)
             most = max(spare - SPARE // 4, 1)
-            limits = replace(self.limits, connections=most, closeTimeout=1.0)
+            limits = replace(self.limits, connections=most)
             refuser = Refuser(refusalOf(self.app), most // 3)
             refusing = IoServer(refuser, self.loop, limits)
             self._refusing = refusing
