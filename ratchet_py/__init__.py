@@ -54,7 +54,17 @@ _MODULES = {
     "MessageInterface": "interfaces",
     "NotAuthorized": "errors",
 }
-_PACKAGES = {"broker", "client", "http", "push", "rfc6455", "server", "session", "wamp", "websocket"}
+_PACKAGES = {
+    "broker",
+    "client",
+    "http",
+    "push",
+    "rfc6455",
+    "server",
+    "session",
+    "wamp",
+    "websocket",
+}
 
 
 if not TYPE_CHECKING:
