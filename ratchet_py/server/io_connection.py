@@ -357,7 +357,7 @@ class DirectIoConnection(IoConnection):
     def send(self, data: bytes | str) -> IoConnection:
         """As every connection does, with a call less: broadcasts are made of this.
 
-        What it shares with the other ways is repeated: a call for it would cost up to 4 % of a message.
+        What it shares with the other ways is repeated: a call for it would take up to 4 % longer.
         """
         if data.__class__ is not bytes:
             data = data.encode() if isinstance(data, str) else bytes(data)

@@ -38,6 +38,7 @@ class Server:
         self.port = port
         self.folder = folder
         self.output = ""
+        self._isTold = False
         self._process = subprocess.Popen(
             command,
             cwd=folder,
@@ -63,11 +64,13 @@ class Server:
 
     def terminate(self):
         """Ask it to end, as a service manager would."""
+        self._isTold = True
         self._process.terminate()
 
     def stop(self):
         """End it as a service manager would, and return what it has said."""
-        if self._process.returncode is None:
+        if self._process.returncode is None and not self._isTold:
+            # Once: Twisted's reactor complains of a second signal.
             self.terminate()
         try:
             self.output += self._process.communicate(timeout=PATIENCE)[0] or ""
