@@ -122,6 +122,9 @@ test("back again after a restart of the server", async (context) => {
   const grace = await open(context, "Grace", { port: first.port, room: "Phoenix" });
   await say(ada, "before");
   await sees(grace, "before");
+  // Ada's time stands still, so that nothing but her click brings her back; Grace's goes on.
+  await ada.clock.install();
+  await ada.clock.pauseAt(Date.now() + 1000);
   await first.stop();
   await ada.locator("#banner", { hasText: "Connection lost" }).waitFor();
   await ada.locator("#message:disabled").waitFor();
