@@ -446,37 +446,6 @@ class ProxiedIoConnection(IoConnection):
         self.dataReceived(data)
 
 
-class MeasuredIoConnection(IoConnection):
-    """Counts its bytes, for a server that is measured."""
-
-    __slots__ = ()
-
-    def dataReceived(self, data: bytes) -> None:
-        """Bytes have arrived (IProtocol)."""
-        self._server.tally.bytesIn += len(data)
-        super().dataReceived(data)
-
-    def _write(self, data: bytes) -> None:
-        self._server.tally.bytesOut += len(data)
-        super()._write(data)
-
-
-class MeasuredDirectIoConnection(DirectIoConnection):
-    """Counts its bytes, for a server that is measured."""
-
-    __slots__ = ()
-    send = IoConnection.send  # every byte through _write, which counts
-
-    def dataReceived(self, data: bytes) -> None:
-        """Bytes have arrived (IProtocol)."""
-        self._server.tally.bytesIn += len(data)
-        super().dataReceived(data)
-
-    def _write(self, data: bytes) -> None:
-        self._server.tally.bytesOut += len(data)
-        super()._write(data)
-
-
 def writesDirectly(transport: ITransport) -> bool:
     """Whether a transport's socket may be written to past the transport's own buffer.
 

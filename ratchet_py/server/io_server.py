@@ -34,13 +34,8 @@ from ratchet_py.server.descriptors import (
     roomFor,
 )
 from ratchet_py.server.drain import Drain
-from ratchet_py.server.io_connection import (
-    DirectIoConnection,
-    IoConnection,
-    MeasuredDirectIoConnection,
-    MeasuredIoConnection,
-    attach,
-)
+from ratchet_py.server.io_connection import DirectIoConnection, IoConnection, attach
+from ratchet_py.server.measured import MeasuredDirectIoConnection, MeasuredIoConnection
 from ratchet_py.server.proxy_protocol import ProxyFactory
 from ratchet_py.server.refuser import Refuser, refusalOf
 from ratchet_py.server.shutdown import closeOnShutdown
