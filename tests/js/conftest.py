@@ -41,7 +41,7 @@ class Node:
         # Several Nodes of one test run must not report to each other.
         environment.pop("NODE_TEST_CONTEXT", None)
         output = self._run(
-            "--test", "--test-reporter=tap", "--test-timeout=60000", path, env=environment
+            "--test", "--test-reporter=tap", "--test-timeout=150000", path, env=environment
         )
         counts = dict(re.findall(r"^# (\w+) (\d+)$", output, re.MULTILINE))
         assert int(counts["pass"]) > 0, output

@@ -116,7 +116,7 @@ def test_refused(text):
         (r'["\ud83d\ude00" x]', "expected"),
         ("[1e999]", "Number out of range"),
         ("[" + "1" * 5000 + "]", "Integer value out of range"),
-        (b'"\xff"', "invalid UTF-8"),
+        (b'"\xff"', "UTF-8"),
         ('["', "truncated"),
     ],
 )
