@@ -81,7 +81,7 @@ async def test_they_share_clients_and_topics(cluster, redisServer):
         ("/worker", 20),
         ("/news", 4),
     ]
-    while not (page.say(2, "1", "history"), await page.heard())[1][2][-1:]:
+    while not await history(page):
         pass
 
     allowed = {"Authorization": "Bearer mine", "Content_Length": "0"}
@@ -99,6 +99,13 @@ async def test_they_share_clients_and_topics(cluster, redisServer):
     assert await served.process.end() == -signal.SIGTERM
     await ends(*pids)
     assert "Traceback" not in served.process.output
+
+
+async def history(page):
+    page.say(2, "1", "history")
+    while (message := await page.heard())[0] != 3:
+        pass  # another second's event
+    return message[2]
 
 
 @pytest_twisted.ensureDeferred
@@ -245,18 +252,21 @@ async def test_without_their_parent_they_tell_everybody_goodbye_and_end(cluster)
 @pytest_twisted.ensureDeferred
 async def test_one_that_is_stuck_is_seen_and_in_the_end_killed(cluster):
     served = await cluster("--admin", LOOPBACK, "--drain-seconds", "0")
-    clients = [await served.open() for _ in range(2)]
+    clients = [await served.open()]
+    while len({pid for _, pid in clients}) < 2:
+        # On a busy machine one may have several before the other gets its turn.
+        clients.append(await served.open())
     await served.healthy()
-    assert await served.figure("ratchet_open_connections") == 2
+    assert await served.figure("ratchet_open_connections") == len(clients)
     stuck, pid = clients[0]
     stuck.send(text("stuck"))
     while (answer := await served.health())[0] == 200:
         pass
     assert re.fullmatch(r"worker \d has said nothing for \d+\.\d s", answer[1])
     # It is not waited for: what it has said last counts, and the other one takes the clients.
-    assert await served.figure("ratchet_open_connections") == 2
+    assert await served.figure("ratchet_open_connections") == len(clients)
     others = {(await served.open())[1] for _ in range(6)}
-    assert others == {clients[1][1]}
+    assert others == {clients[-1][1]}
     await served.end()
     assert "does not end: it is killed" in served.process.output
     await ends(pid)
