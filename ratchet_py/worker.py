@@ -163,11 +163,13 @@ class Worker:
                 self._pushing.append((push, sockets[PUBLISH]))
             if service.push is not None:
                 self._pushing.append((service.push, sockets[PUSH]))
-            if self._config["isWatched"]:
+            if self._config["countsFolder"] is not None:
                 # Here, because it needs an extra that most do not have.
+                from ratchet_py.workers.mirror import Mirror
                 from ratchet_py.workers.watch import Watch
 
-                self._watch = Watch(server, self._link)
+                mirror = Mirror(self._config["countsFolder"], self._config["index"] + 1)
+                self._watch = Watch(server, self._link, mirror)
             service.startService()
         except (SystemExit, OSError) as exc:
             os.write(REPORTS, json.dumps({"is": "failed", "why": str(exc)}).encode() + b"\n")

@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import LoopingCall
 
@@ -19,7 +20,8 @@ from ratchet_py.metrics import Health, Metrics
 from ratchet_py.push.credentials import PushCredentials
 from ratchet_py.push.server import pushRoute
 from ratchet_py.workers.forwarded_push import ForwardedPush
-from ratchet_py.workers.merge import Totals, mergedSnapshot, pack
+from ratchet_py.workers.merge import mergedSnapshot
+from ratchet_py.workers.mirror import Mirror
 from ratchet_py.workers.process import WorkerProcess
 from ratchet_py.workers.workers import Workers
 
@@ -35,10 +37,8 @@ _LATE = 1.0 + Metrics.STUCK
 class WorkersFigures(Figures):
     """The figures of all workers, added up.
 
-    The multiprocess mode of ``prometheus_client`` is not for this: there each count goes through a
-    file of the process's that counts, where our layers keep plain numbers, which are looked at when
-    somebody asks; and neither the page nor the health check would have anything of it. It is the
-    model for the rest: what grows never falls when a worker ends.
+    Prometheus is told what the multiprocess mode of ``prometheus_client`` makes of what each has
+    written, this process among them: what grows never falls when a worker ends.
 
     A worker that is stuck is not waited for: what it said last counts.
 
@@ -53,10 +53,10 @@ class WorkersFigures(Figures):
         self._reactor: Any = None
         self._began = 0.0
         self._isDrained = False
-        self._gone = Totals()
+        self._mirror: Mirror | None = None
         # So that not much is forgotten when one is killed, however seldom Prometheus asks.
-        self._asking = LoopingCall(self._ask, "families")
-        workers.onGone = self._remember
+        self._asking = LoopingCall(self._ask, "write")
+        workers.onGone = self._forget
 
     @property
     def loop(self) -> Any:
@@ -73,6 +73,8 @@ class WorkersFigures(Figures):
         """End it."""
         if self._asking.running:
             self._asking.stop()
+        if self._mirror is not None:
+            self._mirror.close()
 
     def drain(self) -> None:
         """Have :meth:`health` say that no new clients should be sent here."""
@@ -114,7 +116,7 @@ class WorkersFigures(Figures):
 
     def families(self) -> Deferred[list[Metric]]:
         """What Prometheus is told."""
-        return self._ask("families").addCallback(self._added)
+        return self._ask("write").addCallback(self._added)
 
     def publish(self, credentials: PushCredentials) -> Route | None:
         """Where pushes are taken; None if there are no topics."""
@@ -136,18 +138,14 @@ class WorkersFigures(Figures):
         late: float = self._reactor.seconds() - worker.heard
         return late
 
-    def _ask(self, what: str) -> Deferred[list[Any]]:
-        """The last answers of all workers that are there, new ones of those that answer."""
+    def _ask(self, what: str) -> Deferred[Any]:
+        """Fires when all workers that answer have done what they are asked for."""
         workers = self._workers.processes
-        asked = [each.ask(what) for each in workers if self._lateness(each) < _LATE]
+        return DeferredList([each.ask(what) for each in workers if self._lateness(each) < _LATE])
 
-        def answers(_: object) -> list[Any]:
-            # Of one that has gone meanwhile it is among what was remembered.
-            return [each.known[what] for each in workers if what in each.known and not each.isGone]
-
-        return DeferredList(asked).addCallback(answers)
-
-    def _merged(self, snapshots: list[dict[str, Any]]) -> dict[str, Any]:
+    def _merged(self, _: object) -> dict[str, Any]:
+        workers = self._workers.processes
+        snapshots = [each.snapshot for each in workers if each.snapshot and not each.isGone]
         health = self.health()
         now = self._reactor.seconds()
         return {
@@ -160,12 +158,16 @@ class WorkersFigures(Figures):
             "isDraining": self.isDraining,
         }
 
-    def _added(self, answers: list[Any]) -> list[Metric]:
-        totals = Totals()
-        for answer in (self._gone.pack(), pack(self._registry.collect()), *answers):
-            totals.add(answer)
-        totals.add(pack(self._own()))
-        return totals.families()
+    def _added(self, _: object) -> list[Metric]:
+        own = [*self._registry.collect(), *self._own()]
+        folder = self._workers.countsFolder
+        if folder is None:
+            return own
+        if self._mirror is None:
+            self._mirror = Mirror(folder, 0)
+        self._mirror.write(own)
+        collector = MultiProcessCollector(None, folder)  # type: ignore[no-untyped-call]
+        return list(collector.collect())  # type: ignore[no-untyped-call]
 
     def _own(self) -> Iterator[Metric]:
         processes = self._workers.processes
@@ -190,5 +192,6 @@ class WorkersFigures(Figures):
                 connections.add_metric([str(each.number)], each.row[1])
         yield connections
 
-    def _remember(self, worker: WorkerProcess) -> None:
-        self._gone.add(worker.known.get("families", []), isGone=True)
+    def _forget(self, worker: WorkerProcess) -> None:
+        # What it has counted still counts; what it had, nobody has any more.
+        mark_process_dead(worker.number, self._workers.countsFolder)  # type: ignore[no-untyped-call]

@@ -61,7 +61,7 @@ class WorkerProcess(ProcessProtocol):
         began: When it began to serve.
         row: Its figures of the last second, as :meth:`~ratchet_py.admin.figures.Figures.row` says.
         health: Whether it is well, and why or why not.
-        known: Its last answers, by what was asked.
+        snapshot: Its last one, of what the page shows.
     """
 
     transport: Any
@@ -75,11 +75,11 @@ class WorkerProcess(ProcessProtocol):
         self.heard = self.began = reactor.seconds()
         self.row: list[float] = []
         self.health: tuple[bool, str] = (False, "starting")
-        self.known: dict[str, Any] = {}
+        self.snapshot: dict[str, Any] | None = None
         self._reactor = reactor
         self._observer = observer
         self._lines = {1: Lines(_LONGEST), 2: Lines(_LONGEST), REPORTS: Lines(), LOG: Lines()}
-        self._asked: dict[int, tuple[str, Deferred[Any], IDelayedCall]] = {}
+        self._asked: dict[int, tuple[Deferred[None], IDelayedCall]] = {}
         self._asks = 0
         self._isDeaf = False
         self._isQuiet = False
@@ -91,18 +91,18 @@ class WorkerProcess(ProcessProtocol):
         if self.ending is None and not self._isDeaf:
             self.transport.writeToChild(COMMANDS, json.dumps({"do": do, **more}).encode() + b"\n")
 
-    def ask(self, what: str) -> Deferred[Any]:
-        """Ask for ``"snapshot"`` or ``"families"``.
+    def ask(self, what: str) -> Deferred[None]:
+        """Ask for a ``"snapshot"``, or to ``"write"`` what has been counted.
 
         Returns:
-            A Deferred of the answer; of the last one, or None, if it takes too long.
+            A Deferred that fires when it has done so; or when that takes too long.
         """
         if not self.isUp or self._isDeaf:
-            return succeed(self.known.get(what))
+            return succeed(None)
         self._asks += 1
-        answer: Deferred[Any] = Deferred()
+        answer: Deferred[None] = Deferred()
         timer = self._reactor.callLater(_ANSWER, self._answered, self._asks)
-        self._asked[self._asks] = (what, answer, timer)
+        self._asked[self._asks] = (answer, timer)
         self.tell(what, id=self._asks)
         return answer
 
@@ -192,7 +192,7 @@ class WorkerProcess(ProcessProtocol):
             self.row = report["row"]
             self.health = tuple(report["health"])
         elif kind == "answer":
-            self.known[report["what"]] = report["answer"]
+            self.snapshot = report["snapshot"] or self.snapshot
             self._answered(report["id"])
         elif kind == "up":
             self.isUp = True
@@ -201,12 +201,12 @@ class WorkerProcess(ProcessProtocol):
         elif kind == "failed":
             self.why = report["why"]
 
-    def _answered(self, id: int | None) -> None:
+    def _answered(self, id: int) -> None:
         if id in self._asked:
-            what, answer, timer = self._asked.pop(id)
+            answer, timer = self._asked.pop(id)
             if timer.active():
                 timer.cancel()
-            answer.callback(self.known.get(what))
+            answer.callback(None)
 
     def _printed(self, fd: int, line: bytes) -> None:
         if self._isQuiet:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from ratchet_py.admin.figures import LocalFigures
 from ratchet_py.app import App
 from ratchet_py.server.io_server import IoServer
 from ratchet_py.workers.link import Link
-from ratchet_py.workers.merge import pack
+from ratchet_py.workers.mirror import Mirror
 
 __all__ = ["Watch"]
 
@@ -21,10 +22,12 @@ class Watch:
     Args:
         server: What the worker serves; it is measured from now on.
         link: Where to say it.
+        mirror: Where to write what Prometheus is told.
     """
 
-    def __init__(self, server: App | IoServer, link: Link) -> None:
+    def __init__(self, server: App | IoServer, link: Link, mirror: Mirror) -> None:
         self._figures = LocalFigures(server)
+        self._mirror = mirror
         self._link = link
         self._loop = LoopingCall(self._beat)
 
@@ -35,18 +38,19 @@ class Watch:
         self._loop.start(1.0)
 
     def stop(self) -> None:
-        """End, and say all that has been counted, because it goes on to count."""
+        """End, and write all that has been counted, because it goes on to count."""
         self._loop.stop()
-        self.answer("families")
+        self._write()
+        self._mirror.close()
         self._figures.stop()
 
-    def answer(self, what: str, id: int | None = None) -> None:
-        """Say what the parent has asked for: ``"snapshot"`` or ``"families"``."""
-        figures = self._figures
-        asked = figures.snapshot() if what == "snapshot" else figures.families().addCallback(pack)
-        asked.addCallback(
-            lambda answer: self._link.report("answer", id=id, what=what, answer=answer)
-        )
+    def answer(self, what: str, id: int) -> None:
+        """Say what the parent has asked for: a ``"snapshot"``, or to ``"write"``."""
+        asked: Deferred[Any] = self._figures.snapshot() if what == "snapshot" else self._write()
+        asked.addCallback(lambda answer: self._link.report("answer", id=id, snapshot=answer))
+
+    def _write(self) -> Deferred[None]:
+        return self._figures.families().addCallback(self._mirror.write)
 
     def _beat(self) -> None:
         self._link.report("beat", row=self._figures.row(), health=self._figures.health())

@@ -10,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -49,6 +50,7 @@ class Workers:
         publishPort: Where a worker takes the pushes that come to the parent, on 127.0.0.1; or None.
         publishToken: What it takes for that.
         pushSize: How large a push may be.
+        countsFolder: Where they write what they count, while there are any; None if they do not.
         isClosing: Whether they have been told to end.
         onGone: Called with each worker that has ended.
     """
@@ -63,6 +65,7 @@ class Workers:
         self.publishPort: int | None = None
         self.publishToken = secrets.token_urlsafe(18)
         self.pushSize = plan.pushSize
+        self.countsFolder: str | None = None
         self._options = options
         # twistd may go to another one, when the files that are named have been found.
         self._folder = os.getcwd()
@@ -146,11 +149,21 @@ class Workers:
         return [self._sockets.open("clients", endpoint) for endpoint in endpoints]
 
     def _start(self) -> None:
-        if not self.isClosing:
-            self._supervisor = Supervisor(
-                self.loop, self.count, self._spawn, self._allUp, self._noneCan, self._gone
-            )
-            self._supervisor.start()
+        if self.isClosing:
+            return
+        if self._isWatched:
+            # Not before: now it is known which user this is, and so the workers.
+            try:
+                folder = TemporaryDirectory(prefix="ratchet-")
+            except OSError as exc:
+                self._noneCan(str(exc))
+                return
+            self.countsFolder = folder.name
+            self.loop.addSystemEventTrigger("after", "shutdown", folder.cleanup)
+        self._supervisor = Supervisor(
+            self.loop, self.count, self._spawn, self._allUp, self._noneCan, self._gone
+        )
+        self._supervisor.start()
 
     def _stop(self, _: object) -> Deferred[None] | None:
         if self._supervisor is None:
@@ -166,7 +179,7 @@ class Workers:
             "loop": _runningLoop(),
             "index": worker.number - 1,
             "count": self.count,
-            "isWatched": self._isWatched,
+            "countsFolder": self.countsFolder,
             "publishToken": self.publishToken,
             "sockets": self._sockets.describe(),
         }

@@ -155,7 +155,9 @@ async def pushed(where, event):
 
 
 @pytest_twisted.ensureDeferred
-async def test_one_that_is_killed_takes_nobody_else_along(cluster):
+async def test_one_that_is_killed_takes_nobody_else_along(cluster, tmp_path, monkeypatch):
+    # Where the figures are while it runs.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     served = await cluster("--admin", LOOPBACK)
     clients = [await served.open() for _ in range(10)]
     await served.healthy()
@@ -184,8 +186,11 @@ async def test_one_that_is_killed_takes_nobody_else_along(cluster):
     said = re.findall(r"worker \d has ended .*", served.process.output)
     assert len(said) == 1
     assert re.fullmatch(r"worker \d has ended by SIGKILL; another one starts in 0\.\d s", said[0])
+    [folder] = tmp_path.glob("ratchet-*")
+    assert folder.stat().st_mode & 0o777 == 0o700
     await served.end()
     await ends(*pids)
+    assert not folder.exists()
 
 
 @pytest_twisted.ensureDeferred

@@ -5,9 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Summary
-from prometheus_client.exposition import generate_latest
-from prometheus_client.openmetrics.exposition import generate_latest as openMetrics
+from prometheus_client.multiprocess import MultiProcessCollector
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
@@ -16,77 +14,22 @@ from ratchet_py.admin.figures import LocalFigures
 from ratchet_py.server import EchoServer
 from ratchet_py.testing import connect
 from ratchet_py.workers.figures import WorkersFigures
-from ratchet_py.workers.merge import Totals, mergedSnapshot, pack
+from ratchet_py.workers.merge import mergedSnapshot
+from ratchet_py.workers.mirror import Mirror
 from ratchet_py.workers.watch import Watch
+from tests.workers.test_mirror import application, samples
 
 
-class Families(list):
-    """Families, as a registry."""
-
-    def collect(self):
-        return self
-
-
-def samples(families):
-    return {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in families
-        for sample in family.samples
-    }
-
-
-def application(number):
-    """A worker's registry, with every kind that an application may have."""
-    registry = CollectorRegistry()
-    Counter("orders", "Orders.", ["shop"], registry=registry).labels("a").inc(number)
-    Gauge("open_orders", "Open.", registry=registry).set(number)
-    Histogram("price", "Prices.", buckets=[1, 10], registry=registry).observe(number)
-    Summary("weight", "Weights.", registry=registry).observe(number)
-    Info("build", "Build.", registry=registry).info({"version": "1"})
-    Gauge("python_info", "A gauge that says something.", registry=registry).set(1)
-    for name in "ratchet_reactor_lag_seconds", "process_start_time_seconds":
-        Gauge(name, "One of several.", registry=registry).set(number)
-    return registry
-
-
-def test_each_kind_is_added_up_in_its_way():
-    totals = Totals()
-    for number in 2, 5:
-        totals.add(pack(application(number).collect()))
-    found = samples(totals.families())
-    assert found == {
-        ("orders_total", "a"): 7,
-        ("open_orders",): 7,
-        ("price_bucket", "1.0"): 0,
-        ("price_bucket", "10.0"): 2,
-        ("price_bucket", "+Inf"): 2,
-        ("price_count",): 2,
-        ("price_sum",): 7,
-        ("weight_count",): 2,
-        ("weight_sum",): 7,
-        ("build_info", "1"): 1,
-        ("python_info",): 1,
-        ("ratchet_reactor_lag_seconds",): 5,
-        ("process_start_time_seconds",): 2,
-    }
-    assert b'orders_total{shop="a"} 7.0' in generate_latest(Families(totals.families()))
-    assert b'orders_total{shop="a"} 7.0' in openMetrics(Families(totals.families()))
-
-
-def test_of_one_that_is_gone_only_what_grows_goes_on_to_count():
-    totals = Totals()
-    totals.add(pack(application(2).collect()), isGone=True)
-    names = {name for name, *_ in samples(totals.families())}
-    assert names == {
-        *("orders_total", "price_bucket", "price_count", "price_sum"),
-        *("weight_count", "weight_sum"),
-    }
+@pytest.fixture
+def folder(tmp_path):
+    return str(tmp_path)
 
 
 class Workers:
     """Stands for the processes."""
 
-    def __init__(self, *processes):
+    def __init__(self, folder, *processes):
+        self.countsFolder = folder
         self.processes = processes
         self.isClosing = False
         self.restarts = 3
@@ -94,11 +37,8 @@ class Workers:
         self.onGone = None
 
 
-def process(number, **more):
-    answers = {
-        "families": pack(application(number).collect()),
-        "snapshot": LocalSnapshot.of(number),
-    }
+def process(folder, number, counted):
+    mirror = Mirror(folder, number)
     worker = SimpleNamespace(
         number=number,
         isUp=True,
@@ -106,18 +46,25 @@ def process(number, **more):
         isGone=False,
         heard=0.0,
         health=(True, "ok"),
-        row=[0, number, 10, 20, number / 100],
-        known={},
+        row=[0, counted, 10, 20, counted / 100],
+        snapshot=None,
         asked=[],
     )
 
     def ask(what):
         worker.asked.append(what)
-        worker.known[what] = answers[what]
-        return succeed(answers[what])
+        if what == "write":
+            mirror.write(application(counted).collect())
+        else:
+            worker.snapshot = LocalSnapshot.of(counted)
+        return succeed(None)
+
+    def end():
+        worker.isUp, worker.ending, worker.isGone = False, "by SIGKILL", True
+        mirror.close()
 
     worker.ask = ask
-    vars(worker).update(more)
+    worker.end = end
     return worker
 
 
@@ -138,8 +85,11 @@ class LocalSnapshot:
 
 
 @pytest.fixture
-def workers():
-    return Workers(process(1), process(2))
+def workers(folder):
+    made = Workers(folder, process(folder, 1, 1), process(folder, 2, 2))
+    yield made
+    for each in made.processes:
+        each.end()
 
 
 @pytest.fixture
@@ -178,8 +128,9 @@ def test_what_is_wrong_with_one_of_them(figures, workers, faults, reason):
 
 
 def test_before_they_are_started():
-    figures = WorkersFigures(Workers())
+    figures = WorkersFigures(Workers(None))
     assert figures.health() == (False, "starting")
+    assert samples(figures.families().result)["ratchet_workers",] == 0
 
 
 def test_draining(figures, workers):
@@ -212,17 +163,19 @@ def test_what_prometheus_is_told(figures):
     assert found["process_resident_memory_bytes",] > 0
 
 
-def test_nothing_that_has_been_counted_is_forgotten(figures, workers):
-    def orders():
-        return samples(figures.families().result)["orders_total", "a"]
+def test_nothing_that_has_been_counted_is_forgotten(figures, workers, folder):
+    def found():
+        told = samples(figures.families().result)
+        return told["orders_total", "a"], told["open_orders",]
 
-    assert orders() == 3
-    one = workers.processes[0]
-    one.isUp, one.ending, one.isGone = False, "by SIGKILL", True
+    assert found() == (3, 3)
+    one, other = workers.processes
+    one.end()
     workers.onGone(one)
-    assert orders() == 3
-    workers.processes = (process(4), workers.processes[1])
-    assert orders() == 7
+    workers.processes = (other,)
+    assert found() == (3, 2)
+    workers.processes = (process(folder, 1, 4), other)
+    assert found() == (7, 6)
 
 
 def test_one_that_goes_while_it_is_asked_counts_once(figures, workers):
@@ -231,7 +184,7 @@ def test_one_that_goes_while_it_is_asked_counts_once(figures, workers):
     answer = Deferred()
     one.ask = lambda what: answer
     asked = figures.families()
-    one.isUp, one.ending, one.isGone = False, "by SIGKILL", True
+    one.end()
     workers.onGone(one)
     answer.callback(None)
     assert samples(asked.result)["orders_total", "a"] == 3
@@ -242,9 +195,10 @@ def test_what_is_counted_is_looked_at_also_if_nobody_asks(figures, workers):
     for worker in workers.processes:
         worker.heard = 5.0
     workers.loop.advance(5)
-    assert one.asked == ["families"]
-    one.isUp, one.ending, one.isGone = False, "by SIGKILL", True
+    assert one.asked == ["write"]
+    one.end()
     workers.onGone(one)
+    workers.processes = workers.processes[1:]
     assert samples(figures.families().result)["orders_total", "a"] == 3
 
 
@@ -253,7 +207,7 @@ def test_one_that_is_stuck_is_not_asked(figures, workers):
     one = workers.processes[0]
     one.heard = -3.0
     assert samples(figures.families().result)["orders_total", "a"] == 3
-    assert one.asked == ["families"]
+    assert one.asked == ["write"]
 
 
 def test_what_the_page_shows(figures, workers):
@@ -301,12 +255,16 @@ def test_without_workers_there_is_nothing_to_show():
     assert left == {"version", "time", "uptime", "isWell", "health", "isDraining", "broker"}
 
 
-def test_what_a_worker_says_of_itself():
+def test_what_a_worker_says_of_itself(folder):
     app = App("localhost", reactor=Clock())
     app.route("/echo", EchoServer())
     said = []
     link = SimpleNamespace(report=lambda kind, **more: said.append((kind, more)))
-    watch = Watch(app, link)
+    watch = Watch(app, link, Mirror(folder, 1))
+
+    def written():
+        return samples(MultiProcessCollector(None, folder).collect())
+
     watch.start(app.loop)
     connect(app, "/echo")
     app.loop.pump([0.25] * 4)
@@ -316,12 +274,17 @@ def test_what_a_worker_says_of_itself():
     said.clear()
     watch.answer("snapshot", 7)
     [(kind, answer)] = said
-    assert (kind, answer["id"], answer["answer"]["connections"]) == ("answer", 7, 1)
-    said.clear()
+    assert (kind, answer["id"], answer["snapshot"]["connections"]) == ("answer", 7, 1)
+    assert written() == {}
+    watch.answer("write", 8)
+    assert said[1:] == [("answer", {"id": 8, "snapshot": None})]
+    assert written()["ratchet_connections_total",] == 1
+    connect(app, "/echo")
     watch.stop()
-    [(kind, last)] = said
-    totals = Totals()
-    totals.add(last["answer"])
-    assert samples(totals.families())["ratchet_open_connections",] == 1
+    assert written()["ratchet_connections_total",] == 2
+    # Who goes on from there shall not find it doubled.
+    watch.answer("write", 9)
+    assert written()["ratchet_connections_total",] == 2
+    said.clear()
     app.loop.advance(10)
-    assert len(said) == 1
+    assert not said

@@ -135,48 +135,50 @@ def test_what_it_reports(worker, clock, events):
 
 def test_a_question_and_its_answer(worker, clock):
     report(worker, **{"is": "up"})
-    answers = []
+    seen = []
     for _ in range(2):
-        worker.ask("snapshot").addCallback(answers.append)
-    first, second = worker.transport.told
-    assert first["do"] == "snapshot"
-    report(worker, **{"is": "answer"}, id=second["id"], what="snapshot", answer={"n": 2})
-    assert answers == [{"n": 2}]
-    report(worker, **{"is": "answer"}, id=first["id"], what="snapshot", answer={"n": 1})
-    assert answers == [{"n": 2}, {"n": 1}]
+        worker.ask("snapshot").addCallback(lambda _: seen.append(worker.snapshot))
+    worker.ask("write").addCallback(lambda _: seen.append("written"))
+    first, second, third = worker.transport.told
+    assert (first["do"], third["do"]) == ("snapshot", "write")
+    report(worker, **{"is": "answer"}, id=second["id"], snapshot={"n": 2})
+    assert seen == [{"n": 2}]
+    report(worker, **{"is": "answer"}, id=first["id"], snapshot={"n": 1})
+    report(worker, **{"is": "answer"}, id=third["id"], snapshot=None)
+    assert seen == [{"n": 2}, {"n": 1}, "written"]
+    assert worker.snapshot == {"n": 1}
     assert not clock.getDelayedCalls()
 
 
 def test_who_does_not_answer_has_said_what_it_said_last(worker, clock):
     report(worker, **{"is": "up"})
-    answers = []
-    worker.ask("families").addCallback(answers.append)
+    seen = []
+    worker.ask("snapshot").addCallback(lambda _: seen.append(worker.snapshot))
     clock.advance(1)
-    assert answers == [None]
-    report(worker, **{"is": "answer"}, id=1, what="families", answer=["late"])
-    worker.ask("families").addCallback(answers.append)
+    assert seen == [None]
+    report(worker, **{"is": "answer"}, id=1, snapshot={"n": "late"})
+    worker.ask("snapshot").addCallback(lambda _: seen.append(worker.snapshot))
     worker.processExited(ending(9))
     worker.processEnded(ending(9))
-    worker.ask("families").addCallback(answers.append)
-    assert answers == [None, ["late"], ["late"]]
+    worker.ask("snapshot").addCallback(lambda _: seen.append(worker.snapshot))
+    assert seen == [None, {"n": "late"}, {"n": "late"}]
     assert not clock.getDelayedCalls()
 
 
 def test_one_that_is_about_to_end_is_not_asked_any_more(worker, clock):
     report(worker, **{"is": "up"})
-    report(worker, **{"is": "answer"}, id=None, what="families", answer=["last"])
     worker.childConnectionLost(COMMANDS)
     answers = []
-    worker.ask("families").addCallback(answers.append)
+    worker.ask("write").addCallback(answers.append)
     worker.tell("stop")
-    assert answers == [["last"]]
+    assert answers == [None]
     assert worker.transport.told == []
     assert not clock.getDelayedCalls()
 
 
 def test_who_was_waiting_for_it_is_told_after_it_has_gone(worker, events):
     report(worker, **{"is": "up"})
-    worker.ask("families").addCallback(lambda _: events.append(worker.isGone))
+    worker.ask("write").addCallback(lambda _: events.append(worker.isGone))
     worker.processExited(ending(9))
     worker.processEnded(ending(9))
     assert events == ["up", "by SIGKILL", True]
@@ -187,11 +189,6 @@ def test_any_signal_has_a_name(worker, number, words):
     worker.processExited(ending(number))
     worker.processEnded(ending(number))
     assert worker.ending == words
-
-
-def test_what_it_says_unasked_at_the_end_is_known(worker):
-    report(worker, **{"is": "answer"}, id=None, what="families", answer=["last"])
-    assert worker.known == {"families": ["last"]}
 
 
 def test_one_that_does_not_serve_yet_stops_at_once_and_in_silence(worker, logged):
