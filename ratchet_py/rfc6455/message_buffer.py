@@ -298,20 +298,17 @@ class MessageBuffer:
         stop = min(start + partial.remaining, len(data))
         taken = stop - start
         partial.remaining -= taken
+        piece = data[start:stop]
         if self._masked:
             mask = partial.mask
-            piece = applyMask(data[start:stop], mask)
+            piece = applyMask(piece, mask)
             turn = taken & 3
             partial.mask = mask[turn:] + mask[:turn]
-        else:
-            piece = data[start:stop]
         whole = partial.final and not partial.remaining
         if partial.compressed:
             self._inflate(partial, piece, whole)
         elif piece:
-            partial.payload += piece
-            if partial.isText:
-                _validate(partial)
+            _append(partial, piece)
         if whole:
             payload = partial.payload
             records.append(payload.decode() if partial.isText else bytes(payload))
@@ -331,16 +328,27 @@ class MessageBuffer:
             limits.frameSize - partial.inflated, limits.messageSize - len(partial.payload)
         )
         inflated = extension.decompress(piece, room, whole)
-        partial.payload += inflated
+        # First, because bad text before the limit is bad text, however the bytes were cut.
+        _append(partial, inflated)
         partial.inflated += len(inflated)
-        # Bad text before the limit is bad text, however the bytes were cut.
-        if partial.isText:
-            _validate(partial)
         if partial.inflated > limits.frameSize:
             raise _tooBig(f"frame inflates to more than {limits.frameSize} bytes", "frameSize")
         if len(partial.payload) > limits.messageSize:
             reason = f"message inflates to more than {limits.messageSize} bytes"
             raise _tooBig(reason, "messageSize")
+
+
+def _append(partial: _Partial, piece: bytes) -> None:
+    payload = partial.payload
+    if not partial.isText:
+        payload += piece
+    elif partial.validated == len(payload) and piece.isascii():
+        # Most are, and need no decoder: a text in 16 pieces takes two thirds of the time.
+        payload += piece
+        partial.validated += len(piece)
+    else:
+        payload += piece
+        _validate(partial)
 
 
 def _validate(partial: _Partial) -> None:
