@@ -15,25 +15,36 @@ class _KeepingTally(Tally):
 
     Attributes:
         raised: What callbacks have raised and nobody has taken yet.
+        keeps: Whether it does keep them.
     """
 
-    __slots__ = ("raised",)
+    __slots__ = ("keeps", "raised")
 
-    def __init__(self, before: Tally) -> None:
+    def __init__(self, before: Tally, keeps: bool) -> None:
         for name in Tally.__slots__:
             setattr(self, name, getattr(before, name))
         self.raised: list[BaseException] = []
+        self.keeps = keeps
 
     def fail(self, exc: BaseException) -> None:
         """A callback has failed."""
         super().fail(exc)
-        self.raised.append(exc)
+        if self.keeps:
+            self.raised.append(exc)
 
 
-def keepFailures(server: IoServer) -> None:
-    """Have a server keep what its callbacks raise, from now on."""
+def keepFailures(server: IoServer, keep: bool, *, join: bool) -> None:
+    """Have a server keep what its callbacks raise, from now on.
+
+    Args:
+        server: The server.
+        keep: Whether it is to.
+        join: Leave it as it is if this was said of the server before.
+    """
     if not isinstance(server.tally, _KeepingTally):
-        server.tally = _KeepingTally(server.tally)
+        server.tally = _KeepingTally(server.tally, keep)
+    elif keep and not join:
+        server.tally.keeps = True
 
 
 def takeFailures(server: IoServer) -> list[BaseException]:

@@ -39,14 +39,15 @@ def connect(
     Args:
         served: An application, or a class of one, which is served as ``App.route`` would serve it;
             a component of any layer above the bytes (``WsServer``, ``OriginCheck``, ``Router``,
-            ``HttpServer``, what is around that); a whole :class:`~ratchet_py.App`; or the
-            ``server`` of another client, to join it.
+            ``HttpServer``, what is around that); a whole stack (:class:`~ratchet_py.App`,
+            ``IoServer``) whose reactor is a clock; or the ``server`` of another client, to join it.
         path: Where the application is, or is to be; the client's may go on with a query.
         clock: The time of the stack; one is made if none is given.
         limits: The limits of a stack that is made here.
         raiseErrors: Whether what a callback raises is raised by what the client did to cause it,
             after ``onError`` has been called. False for the test of an ``onError``. An answer is no
-            error: ``CallError``, ``NotAuthorized``, ``HttpError``.
+            error: ``CallError``, ``NotAuthorized``, ``HttpError``. The first client of an
+            ``IoServer`` decides for those that join it.
         subProtocols: What the client offers. If it is WAMP, the client speaks that version of it.
         options: What :class:`WebSocketClient` takes: ``headers``, ``address``; and for WAMP 2 what
             :class:`Wamp2Client` takes.
@@ -56,8 +57,7 @@ def connect(
         other client of a WAMP application, else a :class:`WebSocketClient`.
     """
     server = _serve(served, path.partition("?")[0], clock, limits)
-    if raiseErrors and server is not served:
-        keepFailures(server)
+    keepFailures(server, raiseErrors, join=server is served)
     offered = [options.pop("subProtocol")] if "subProtocol" in options else list(subProtocols)
     if len(offered) == 1 and offered[0] in SERIALIZERS:
         return Wamp2Client(server, path, offered[0], **options)
@@ -83,11 +83,10 @@ def connectRaw(
         raiseErrors: As in :func:`connect`.
         options: What :class:`RawClient` takes: ``address``.
     """
-    if not isinstance(served, IoServer):
-        served = IoServer(served, clock or Clock(), limits)
-        if raiseErrors:
-            keepFailures(served)
-    return RawClient(served, **options)
+    joins = isinstance(served, IoServer)
+    server = served if joins else IoServer(served, clock or Clock(), limits)
+    keepFailures(server, raiseErrors, join=joins)
+    return RawClient(server, **options)
 
 
 def _serve(served: Any, path: str, clock: Clock | None, limits: Limits) -> IoServer:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.task import Clock
 
 from ratchet_py import App, CallError, HttpError, MessageComponentInterface, NotAuthorized
-from ratchet_py.http import HttpServerInterface
+from ratchet_py.http import HttpServer, HttpServerInterface
+from ratchet_py.server import IoServer
 from ratchet_py.testing import connect, connectRaw
 from ratchet_py.wamp import Component
+from ratchet_py.websocket import WsServer
 
 
 class Fails(MessageComponentInterface):
@@ -171,3 +174,20 @@ def test_what_was_counted_before_still_counts():
         client.send("x")
     assert (app.server.tally.failures, app.server.tally.connections) == (2, 2)
     assert app.server.tally.refused is before.refused
+
+
+@pytest.mark.parametrize("join", [connect, connectRaw])
+def test_a_stack_that_was_put_together_by_hand_raises_as_well(join):
+    app = Fails("onMessage")
+    layers = HttpServer(WsServer(app)) if join is connect else app
+    server = IoServer(layers, Clock())
+    client = join(server)
+    for one in (client, join(server)):
+        with pytest.raises(ValueError, match="onMessage"):
+            one.send("x") if join is connect else one.sendBytes(b"x")
+
+
+def test_who_joins_a_server_finds_it_as_the_first_client_has_left_it():
+    client = connect(Fails("onMessage"), raiseErrors=False)
+    connect(client.server).send("x")
+    assert client.server.tally.failures == 1
