@@ -65,7 +65,8 @@ class Topic:
 
     The application gets topics from its callbacks and from ``WampServer.topic(name)``. Two of the
     same server with the same id are the same topic, also if they are not the same object: one that
-    is kept never goes stale, whoever has come and gone meanwhile. They compare as equal.
+    is kept never goes stale, whoever has come and gone meanwhile. They compare as equal, and as
+    equal to their id, as in PHP: ``if topic == "news"``.
 
     Example:
         In an application::
@@ -114,6 +115,8 @@ class Topic:
         return f"<Topic {self._id!r}>"
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            return self._id == other
         if not isinstance(other, Topic):
             return NotImplemented
         return self._id == other._id and self._manager is other._manager

@@ -35,7 +35,19 @@ def test_topics_of_one_server_and_id_are_one(server, serve):
     assert server.topic("t") == server.topic("t")
     assert len({server.topic("t"), server.topic("t"), server.topic("u")}) == 2
     assert server.topic("t") != serve()[0].topic("t")
-    assert server.topic("t") != "t"
+
+
+def test_a_topic_is_equal_to_its_name_as_in_php(server):
+    topic = server.topic("t")
+    assert topic == "t"
+    assert topic != "u"
+    assert topic in ("s", "t")
+    assert {"t": 1}[topic] == 1
+    match topic:
+        case "t":
+            pass
+        case _:
+            pytest.fail("a match is PHP's switch")
 
 
 def test_a_topic_is_true_without_subscribers(server):
