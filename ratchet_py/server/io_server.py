@@ -168,8 +168,19 @@ class IoServer(Factory):
         self.connectionClass = MeasuredIoConnection
         self.directClass = MeasuredDirectIoConnection
 
-    def run(self) -> None:
-        """Serve until a signal; then close every client and return."""
+    def run(self, *endpoints: str | IStreamServerEndpoint) -> None:
+        """Serve until a signal; then close every client and return.
+
+        Args:
+            endpoints: Where to listen, as :meth:`listen` takes it; none for who listens already.
+
+        Raises:
+            SystemExit: A port cannot be opened; the message says why.
+        """
+        failed: list[Failure] = []
+        self.listen(*endpoints).addErrback(failed.append)
+        if failed:
+            raise SystemExit(f"ratchet: {failed[0].getErrorMessage()}")
         showWarnings()
         self.prepare()
         closeOnShutdown(self.loop, self.close, self.abort)

@@ -331,3 +331,29 @@ async def test_keep_alive_is_on(serve, echo):
     await served.open()
     (route,) = served.app.routes
     assert route.controller.component._keepAlive._loop.running
+
+
+BY_HAND = """
+from twisted.internet import reactor
+from ratchet_py.http import HttpServer
+from ratchet_py.server import EchoServer, IoServer
+from ratchet_py.websocket import WsServer
+
+server = IoServer(HttpServer(WsServer(EchoServer())))
+reactor.callWhenRunning(lambda: print("port", server.ports[0].getHost().port, flush=True))
+server.run("tcp:0:interface=127.0.0.1")
+print("run has returned", flush=True)
+"""
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stack_by_hand_listens_where_run_is_told(spawn):
+    process, remote = await spawn(BY_HAND)
+    client = await remote.open()
+    client.send(text("hello"))
+    assert (await client.frame()).payload == b"hello"
+    process.send("TERM")
+    assert (await client.frame()).opcode == CLOSE
+    client.send(close(1001))
+    assert await process.end() == 0
+    assert "run has returned" in process.output

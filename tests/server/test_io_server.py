@@ -112,6 +112,15 @@ async def test_factory_listens_as_in_ratchet():
 
 
 @pytest_twisted.ensureDeferred
+async def test_run_ends_the_program_where_it_cannot_listen():
+    server = IoServer.factory(EchoServer(), 0, "127.0.0.1")
+    port = server.ports[0].getHost().port
+    with pytest.raises(SystemExit, match=rf"^ratchet: Couldn't listen on 127.0.0.1:{port}: "):
+        IoServer(EchoServer()).run(f"tcp:{port}:interface=127.0.0.1")
+    await server.close()
+
+
+@pytest_twisted.ensureDeferred
 async def test_of_several_endpoints_all_are_opened_or_none():
     server = IoServer(EchoServer())
     tcp = "tcp:{}:interface=127.0.0.1".format
