@@ -27,6 +27,7 @@ from ratchet_py.session import (
     PdoSessionHandler,
     RedisSessionHandler,
 )
+from ratchet_py.session.handlers import session_file
 from ratchet_py.session.stored import MAX_SIZE, asked
 
 ID = "cbd2c8b5f0a94d1e8f7a6b5c4d3e2f1a"
@@ -77,6 +78,34 @@ async def test_a_file_that_php_writes_at_the_moment(make, tmp_path):
         writer.flush()
         fcntl.flock(writer, fcntl.LOCK_EX)
         assert await read(handler) == b"before"
+
+
+@files
+@pytest.mark.parametrize("torn", [b"", b"aft"])
+@pytest_twisted.ensureDeferred
+async def test_a_file_is_never_read_half_written(make, torn, tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    handler, file = make(tmp_path)
+    file.write_bytes(torn)
+    with file.open("r+b") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+
+        def goOn(seconds):
+            writer.write(b"after"[writer.tell() :])
+            writer.flush()
+
+        monkeypatch.setattr(session_file, "time", types.SimpleNamespace(sleep=goOn))
+        assert await read(handler) == b"after"
+
+
+@files
+@pytest_twisted.ensureDeferred
+async def test_a_new_session_that_nothing_is_in_yet(make, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    handler, file = make(tmp_path)
+    with file.open("wb") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        assert await read(handler) == b""
 
 
 @files

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from ratchet_py.session.stored import MAX_SIZE
 
@@ -15,6 +15,10 @@ if sys.platform != "win32":
     import pwd
 
 __all__ = ["ownerId", "readSessionFile"]
+
+# How often, and after how many seconds, what is perhaps being written is looked at again.
+_LOOKS = 10
+_PAUSE = 0.005
 
 
 def ownerId(owner: str | int | None) -> int | None:
@@ -71,13 +75,38 @@ def readSessionFile(
                     f"a file in {folder} belongs to user {status.st_uid}, who is neither us nor "
                     "the owner that was given"
                 )
-            # PHP writes within its lock. It has it for all of a request, so who does not get it
-            # reads what was there before that.
-            with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         if isFresh is not None and not isFresh(status.st_mtime):
             return b""
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read(MAX_SIZE + 1)
+        return _settled(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _settled(descriptor: int) -> bytes:
+    """What is in a file, as it is before somebody writes it, or after.
+
+    PHP writes within its lock, and has it for all of a request, most of which writes nothing: who
+    does not get the lock reads what was there before. But PHP also empties the file before it
+    writes it, so that counts only if it is there, and still the same a moment later.
+    """
+    before = None
+    for _ in range(_LOOKS):
+        isLocked = _lock(descriptor)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        data = os.read(descriptor, MAX_SIZE + 1)
+        if isLocked or (data and data == before):
+            break
+        before = data
+        time.sleep(_PAUSE)
+    return data
+
+
+def _lock(descriptor: int) -> bool:
+    """Keep writers away, if none is there."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
