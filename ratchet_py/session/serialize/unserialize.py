@@ -29,9 +29,6 @@ _ARRAY = re.compile(rb"a:([0-9]{1,10}):\{")
 _CLASS = re.compile(rb'[OCE]:([0-9]{1,10}):"')
 _SIZE = re.compile(rb":([0-9]{1,10}):\{")
 
-# Where a reference points to an array that has not ended yet.
-_OPEN: Any = object()
-
 
 def text(data: bytes) -> str | bytes:
     """A string of PHP's: ``str`` if it is UTF-8, else the ``bytes``."""
@@ -45,16 +42,16 @@ def unserialize(data: str | bytes) -> Any:
     r"""Read what PHP's ``serialize`` has written.
 
     An array is what ``json_encode`` would make of it: a list if its keys are 0, 1, 2 and so on (the
-    empty one is a list), else a dict. A string is a ``str`` if it is UTF-8, else ``bytes``. An
-    object or an enumeration is a :class:`~ratchet_py.session.serialize.PhpObject`.
+    empty one is a list), else a dict; one that contains itself is always a dict. A string is a
+    ``str`` if it is UTF-8, else ``bytes``. An object or an enumeration is a
+    :class:`~ratchet_py.session.serialize.PhpObject`.
 
     Args:
         data: The whole of it. Text within a session, such as Symfony's security token, is a
             ``str`` there; it is taken for UTF-8.
 
     Raises:
-        MalformedSession: It is something else, nests deeper than 200, or has an array that
-            contains itself.
+        MalformedSession: It is something else, or nests deeper than 200.
 
     Example:
         >>> unserialize(b'a:2:{s:4:"name";s:3:"Ann";s:5:"roles";a:1:{i:0;s:5:"admin";}}')
@@ -84,6 +81,8 @@ class Reader:
         self._data = data
         # Every value in the order in which PHP counts them; references are numbers, from 1.
         self._values: list[Any] = []
+        # The places of those that have been referred to.
+        self._referred: set[int] = set()
         # How many of them are counted as PHP does.
         self._certain: int | None = None
 
@@ -137,18 +136,19 @@ class Reader:
         certain = len(self._values) if self._certain is None else self._certain
         if not 0 < number <= certain:
             raise self._fault("a reference to nothing that is known")
+        self._referred.add(number - 1)
         value = self._values[number - 1]
-        if value is _OPEN:
-            raise self._fault("an array that contains itself")
         # PHP counts another name of one object, but not another name of one variable.
         return value if isAlias else self._keep(value)
 
     def _array(self, depth: int) -> Any:
         place = len(self._values)
-        self._values.append(_OPEN)
-        items = self._items(self._match(_ARRAY), depth)
-        isList = all(key == index for index, key in enumerate(items))
-        value = self._values[place] = list(items.values()) if isList else items
+        items: dict[Any, Any] = self._keep({})
+        self._readItems(items, self._match(_ARRAY), depth)
+        # Whatever has referred to it until now, from within, has got the dict.
+        if place in self._referred or any(key != index for index, key in enumerate(items)):
+            return items
+        value = self._values[place] = list(items.values())
         return value
 
     def _object(self, depth: int) -> PhpObject:
@@ -156,7 +156,9 @@ class Reader:
         properties: dict[Any, Any] = {}
         record: PhpObject = self._keep(PhpObject(className, properties))
         own = f"\0{className}\0"
-        for name, value in self._items(self._match(_SIZE), depth).items():
+        items: dict[Any, Any] = {}
+        self._readItems(items, self._match(_SIZE), depth)
+        for name, value in items.items():
             # The names that are not public: NUL, the class or an asterisk, NUL, the name.
             if not isinstance(name, str) or not name.startswith("\0"):
                 properties[name] = value
@@ -188,8 +190,7 @@ class Reader:
     def _className(self) -> str:
         return self._string(_CLASS, b'"').decode("utf-8", "backslashreplace")
 
-    def _items(self, count: int, depth: int) -> dict[Any, Any]:
-        items: dict[Any, Any] = {}
+    def _readItems(self, items: dict[Any, Any], count: int, depth: int) -> None:
         for _ in range(count):
             kind = self._data[self.at : self.at + 1]
             if kind == b"s":
@@ -202,7 +203,6 @@ class Reader:
                 key = int(found[2])
             items[key] = self.value(depth + 1)
         self._expect(b"}")
-        return items
 
     def _fault(self, what: str) -> MalformedSession:
         return MalformedSession(f"{what}, at {self.at}")

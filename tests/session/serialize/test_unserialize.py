@@ -161,10 +161,14 @@ def test_an_object_may_contain_itself():
     assert "Node" in repr(node)
 
 
-@pytest.mark.parametrize("data", ["a:1:{i:0;R:1;}", 'a:1:{i:0;O:1:"A":1:{s:1:"a";R:1;}}'])
-def test_an_array_must_not(data):
-    with pytest.raises(MalformedSession, match="contains itself"):
-        unserialize(data)
+def test_an_array_that_contains_itself_is_a_dict():
+    itself = unserialize("a:1:{i:0;R:1;}")
+    assert itself[0] is itself
+    through = unserialize('a:2:{i:0;O:1:"A":1:{s:1:"a";R:1;}i:1;a:1:{i:0;R:1;}}')
+    assert through[0]["a"] is through[1][0] is through
+    # That is of this one only.
+    assert unserialize("a:2:{i:0;a:1:{i:0;R:2;}i:1;a:1:{i:0;i:5;}}")[1] == [5]
+    assert unserialize("a:2:{i:0;a:1:{i:0;i:5;}i:1;R:2;}") == [[5], [5]]
 
 
 def test_what_is_counted_within_a_form_of_its_own_nobody_knows():
