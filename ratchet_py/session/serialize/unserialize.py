@@ -83,7 +83,7 @@ class Reader:
         self._values: list[Any] = []
         # The places of those that have been referred to.
         self._referred: set[int] = set()
-        # How many of them are counted as PHP does.
+        # How many of them are counted as PHP does; None if all are.
         self._certain: int | None = None
 
     def value(self, depth: int = 0) -> Any:
@@ -175,10 +175,27 @@ class Reader:
         self.at += size
         self._expect(b"}")
         record: PhpObject = self._keep(PhpObject(className, {}, data))
-        if self._certain is None:
-            # The class may have counted values of its own within.
-            self._certain = len(self._values)
+        self._countWithin(data, depth)
         return record
+
+    def _countWithin(self, data: bytes, depth: int) -> None:
+        """Count what a class has put into its own form.
+
+        Most call ``serialize`` themselves, and PHP goes on counting there.
+        """
+        count = len(self._values)
+        outer = self._data, self.at
+        self._data, self.at = data, 0
+        try:
+            self.value(depth + 1)
+            isCounted = self.at == len(data)
+        except MalformedSession:
+            isCounted = False
+        self._data, self.at = outer
+        if not isCounted:
+            self._referred.difference_update(range(count, len(self._values)))
+            del self._values[count:]
+            self._certain = count if self._certain is None else min(self._certain, count)
 
     def _enumeration(self, depth: int) -> PhpObject:
         className, colon, case = str(text(self._string(_CLASS, b'";'))).rpartition(":")

@@ -38,6 +38,11 @@ def test_what_php_has_written(name, php, tmp_path):
     assert (hearts.className, hearts["name"]) == ("Suit", "Hearts")
     custom = data.pop("custom")
     assert (custom.className, dict(custom)) == ("Custom", {0: 1, "two": 2})
+    old = data.pop("old")
+    assert (old.className, old.data) == ("Old", b'a:2:{i:0;s:2:"of";i:1;s:3:"old";}')
+    ring = data.pop("ring")
+    assert ring["name"] == "ring"
+    assert ring["next"] is ring
     assert data == {
         "name": 'Änn "quoted"; |',
         "visits": 7,

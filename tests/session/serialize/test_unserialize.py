@@ -171,8 +171,25 @@ def test_an_array_that_contains_itself_is_a_dict():
     assert unserialize("a:2:{i:0;a:1:{i:0;i:5;}i:1;R:2;}") == [[5], [5]]
 
 
-def test_what_is_counted_within_a_form_of_its_own_nobody_knows():
-    before = 'a:3:{i:0;s:1:"x";i:1;C:1:"A":4:{i:1;}i:2;R:2;}'
-    assert unserialize(before)[2] == "x"
+def test_what_is_serialized_within_a_form_of_its_own_counts():
+    data = 'a:4:{i:0;s:1:"x";i:1;C:1:"A":14:{a:1:{i:0;R:2;}}i:2;a:1:{i:0;i:5;}i:3;R:5;}'
+    found = unserialize(data)
+    assert (found[1].data, found[3]) == (b"a:1:{i:0;R:2;}", [5])
+
+
+@pytest.mark.parametrize(
+    "within", ["x", "i:1;x", "a:1:{i:0;i:1;", "a:1:{i:0;R:3;}x", 'a:2:{i:0;C:1:"A":1:{x}']
+)
+def test_what_is_counted_within_another_form_nobody_knows(within):
+    form = f'C:1:"A":{len(within)}:{{{within}}}'
+    assert unserialize(f'a:3:{{i:0;s:1:"x";i:1;{form}i:2;R:2;}}')[2] == "x"
+    assert unserialize(f"a:3:{{i:0;N;i:1;{form}i:2;a:1:{{i:0;N;}}}}")[2] == [None]
     with pytest.raises(MalformedSession, match="reference"):
-        unserialize('a:4:{i:0;N;i:1;C:1:"A":4:{i:1;}i:2;N;i:3;R:4;}')
+        unserialize(f"a:4:{{i:0;N;i:1;{form}i:2;N;i:3;R:4;}}")
+
+
+def test_what_is_counted_within_a_form_within_a_form():
+    form = 'C:1:"A":13:{C:1:"A":1:{x}}'
+    assert unserialize(f"a:2:{{i:0;{form}i:1;R:3;}}")[1].data == b"x"
+    with pytest.raises(MalformedSession, match="reference"):
+        unserialize(f"a:3:{{i:0;{form}i:1;N;i:2;R:4;}}")

@@ -27,6 +27,13 @@ class Custom implements Serializable
     public function __unserialize(array $data): void {}
 }
 
+class Old implements Serializable
+{
+    public $data = ['of', 'old'];
+    public function serialize() { return serialize($this->data); }
+    public function unserialize($data) {}
+}
+
 session_id($argv[4] ?? session_create_id());
 session_start();
 $ann = new User();
@@ -50,8 +57,11 @@ $_SESSION = [
     'same' => $ann,
     'suits' => [Suit::Hearts, Suit::Hearts],
     'custom' => new Custom(),
+    'old' => new Old(),
+    'ring' => ['name' => 'ring'],
 ];
 $_SESSION['alias'] = &$_SESSION['roles'];
+$_SESSION['ring']['next'] = &$_SESSION['ring'];
 $_SESSION['last'] = $ann;
 $_SESSION['deep']['down'] = &$_SESSION['cart'][5];
 $id = session_id();
