@@ -20,7 +20,7 @@ from ratchet_py.session.stored import readFrom
 
 __all__ = ["PhpSessions"]
 
-_ID = re.compile(r"[A-Za-z0-9,-]{22,256}")
+_ID = re.compile(r"[A-Za-z0-9,-]{1,256}")
 _SERIALIZERS: dict[str, type[HandlerInterface]] = {
     "php": PhpHandler,
     "php_binary": PhpBinaryHandler,
@@ -34,7 +34,7 @@ class PhpSessions(SessionsInterface):
     If it is Symfony's, the attributes are those that Symfony's ``Session`` has, and the rest is in
     ``data``; else they are ``$_SESSION``.
 
-    An id has 22 to 256 letters, digits, commas and dashes, as PHP makes them; another one finds no
+    An id has 1 to 256 letters, digits, commas and dashes, as PHP takes them; another one finds no
     session and touches no store.
 
     Args:
