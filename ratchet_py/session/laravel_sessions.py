@@ -74,6 +74,8 @@ class LaravelSessions(SessionsInterface):
         """The session whose id is in the cookie."""
         try:
             plain, key = self._encrypter.decrypt(unquote(cookie))
+            # Where the site says EncryptCookies::$serialize.
+            plain = _unwrapped(plain)
         except MalformedSession:
             return None
         # What tells this cookie from others that the site has encrypted.

@@ -82,13 +82,14 @@ def php():
 def laravel(php):
     """Has Laravel write a session; the id and the cookies are returned."""
 
-    def write(key, driver, path, *, cipher="AES-256-CBC", encrypt=False):
+    def write(key, driver, path, *, cipher="AES-256-CBC", encrypt=False, serialize=False):
         options = {
             "key": key,
             "driver": driver,
             "path": str(path),
             "cipher": cipher,
             "encrypt": encrypt,
+            "serialize": serialize,
         }
         extensions = {"redis": ["redis"], "database": ["pdo_sqlite"]}.get(driver, ())
         return json.loads(php("laravel.php", json.dumps(options), extensions=extensions))

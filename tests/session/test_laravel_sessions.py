@@ -71,6 +71,18 @@ async def test_every_store(driver, encrypt, laravel, tmp_path, request):
     assert session.getName() == "laravel_session"
 
 
+@pytest_twisted.ensureDeferred
+async def test_cookies_that_are_serialized(laravel, tmp_path):
+    cookies = laravel(KEY, "file", tmp_path, serialize=True)
+    sessions = LaravelSessions(LaravelFileSessionHandler(str(tmp_path)), KEY)
+    session = await find(sessions, cookies["laravel_session"])
+    assert session.get("name") == "Ann"
+    assert await find(sessions, cookies["theme"]) is None
+    # Nobody but the site can say what is serialized, and that may be nonsense.
+    for plain in (b"s:9:", b's:1:"\xff";'):
+        assert await find(sessions, quote(encrypted(plain).decode())) is None
+
+
 @pytest.mark.parametrize("mode", ["CBC", "GCM"])
 @pytest.mark.parametrize("size", [16, 32])
 @pytest_twisted.ensureDeferred

@@ -50,7 +50,13 @@ $session->put('name', 'Ann');
 $session->put('cart.apple', 2);
 $session->save();
 
-$answer = (new EncryptCookies($encrypter))->handle(new Request(), function () use ($session) {
+class SerializeCookies extends EncryptCookies
+{
+    protected static $serialize = true;
+}
+
+$middleware = $options['serialize'] ? SerializeCookies::class : EncryptCookies::class;
+$answer = (new $middleware($encrypter))->handle(new Request(), function () use ($session) {
     $response = new Response();
     $response->headers->setCookie(new Cookie('laravel_session', $session->getId()));
     $response->headers->setCookie(new Cookie('theme', $session->getId()));
