@@ -39,7 +39,7 @@ class ResponseParser:
     r"""Finds and checks the head of one response.
 
     Args:
-        limit: How long it may be.
+        limit: How long it may be, with the interim responses before it, which are passed over.
 
     Example:
         >>> parser = ResponseParser(1000)
@@ -54,6 +54,8 @@ class ResponseParser:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._buffer = bytearray()
+        # Where the head begins: behind the interim responses.
+        self._start = 0
         self.rest = b""
 
     def receive(self, data: bytes) -> Response | None:
@@ -70,24 +72,30 @@ class ResponseParser:
             RemoteError: It is no HTTP, or larger than the limit.
         """
         buffer = self._buffer
-        before = len(buffer)
-        buffer += data
-        # An answer in another protocol may have no end that we would recognize.
-        if not buffer.startswith(_START[: len(buffer)]):
-            raise RemoteError("the server does not speak HTTP/1.1")
         # What was searched before is not searched again, but for an end that was cut in two.
-        end = buffer.find(_END, max(0, before - 3)) + len(_END)
-        if end < len(_END):
-            if len(buffer) >= self._limit:
+        seen = max(self._start, len(buffer) - 3)
+        buffer += data
+        while True:
+            start = self._start
+            # An answer in another protocol may have no end that we would recognize.
+            if not buffer.startswith(_START[: len(buffer) - start], start):
+                raise RemoteError("the server does not speak HTTP/1.1")
+            end = buffer.find(_END, seen) + len(_END)
+            if end < len(_END):
+                if len(buffer) >= self._limit:
+                    raise self._tooLarge()
+                return None
+            if end > self._limit:
                 raise self._tooLarge()
-            return None
-        if end > self._limit:
-            raise self._tooLarge()
-        head = _HEAD.fullmatch(bytes(buffer[:end]))
-        if head is None:
-            raise RemoteError("the head of the server's answer is malformed")
+            head = _HEAD.fullmatch(bytes(buffer[start:end]))
+            if head is None:
+                raise RemoteError("the head of the server's answer is malformed")
+            status, phrase, fields = head.groups(b"")
+            if status == b"101" or not status.startswith(b"1"):
+                break
+            # An interim response: the one that counts follows (RFC 9110 section 15.2).
+            self._start = seen = end
         self.rest = bytes(buffer[end:])
-        status, phrase, fields = head.groups(b"")
         return Response(
             int(status), phrase.decode("latin-1"), Headers(fields.decode("latin-1")[:-2])
         )

@@ -30,6 +30,24 @@ def test_however_it_is_cut(first, second):
     assert rest == b"\x81\x00"
 
 
+@given(st.integers(0, 66), st.integers(0, 66))
+def test_interim_responses_are_passed_over(first, second):
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+    first, second = sorted((first, second))
+    parser = ResponseParser(1000)
+    assert parser.receive(interim[:first]) is None
+    assert parser.receive(interim[first:second]) is None
+    assert parser.receive(interim[second:] + GOOD).status == 101
+    assert parser.rest == b"\x81\x00"
+
+
+def test_interim_responses_without_end():
+    with pytest.raises(RemoteError, match="larger than 100 bytes"):
+        ResponseParser(100).receive(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+    with pytest.raises(RemoteError, match="does not speak HTTP"):
+        ResponseParser(100).receive(b"HTTP/1.1 100 Continue\r\n\r\nmore")
+
+
 def test_a_head_without_fields_or_phrase():
     assert ResponseParser(99).receive(b"HTTP/1.0 404\r\n\r\n").phrase == ""
     assert dict(ResponseParser(99).receive(b"HTTP/1.1 204 \r\n\r\n").headers) == {}
