@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from ratchet_py import App, MessageComponentInterface
+from ratchet_py.http import Route
 from ratchet_py.wamp import WampServerInterface
+from ratchet_py.websocket import WsServer
 
 
 class Acts(MessageComponentInterface):
-    """``/echo``: echoes, fails when it is told ``fail``, closes when it is told ``close``."""
+    """``/echo``: echoes, fails when it is told ``fail``, closes when it is told ``close``.
+
+    ``/any`` does so for any host and any page.
+    """
 
     def onOpen(self, conn):
         pass
@@ -75,6 +80,7 @@ def serve(reactor):
     """An App that has all of them, for pages of localhost; it does not listen yet."""
     app = App("localhost", 0, reactor=reactor)
     app.route("/echo", Acts())
+    app.routes.add("any", Route("/any", WsServer(Acts())))
     app.route("/chat", Chat())
     app.route("/lenient", Chat()).component.setStrictSubProtocolCheck(False)
     app.route("/wamp", Wamp())

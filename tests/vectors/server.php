@@ -104,6 +104,8 @@ foreach (['echo' => new WsServer(new Acts), 'chat' => new WsServer(new Chat), 'l
     $routes->add($name, new Route("/$name", ['_controller' => new OriginCheck($component, ['localhost'])],
         ['Origin' => 'localhost'], [], 'localhost', [], ['GET']));
 }
+// For any host and any page.
+$routes->add('any', new Route('/any', ['_controller' => new WsServer(new Acts)], [], [], '', [], ['GET']));
 $app = new HttpServer(new Router(new UrlMatcher($routes, new RequestContext)));
 
 $server = stream_socket_server("tcp://127.0.0.1:$argv[2]") or exit(1);
