@@ -11,6 +11,7 @@ from ratchet_py.websocket import WsServer
 class Acts(MessageComponentInterface):
     """``/echo``: echoes, fails when it is told ``fail``, closes when it is told ``close``.
 
+    Told ``close bye``, it says that after it has closed.
     ``/any`` does so for any host and any page.
     """
 
@@ -20,9 +21,9 @@ class Acts(MessageComponentInterface):
     def onMessage(self, conn, msg):
         if msg == "fail":
             raise ValueError("as it was told")
-        if msg == "close":
+        if msg in ("close", "close bye"):
             conn.close()
-        else:
+        if msg != "close":
             conn.send(msg)
 
     def onClose(self, conn):
@@ -48,6 +49,8 @@ class Wamp(WampServerInterface):
                 conn.callResult(id, params)
             case "nothing":
                 conn.callResult(id)
+            case "silent":
+                pass
             case "described":
                 conn.callError(id, topic, "what went wrong")
             case "detailed":

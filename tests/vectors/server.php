@@ -23,7 +23,12 @@ class Acts implements MessageComponentInterface {
         if ($msg === 'fail') {
             throw new \RuntimeException('as it was told');
         }
-        $msg === 'close' ? $conn->close() : $conn->send($msg);
+        if ($msg === 'close' || $msg === 'close bye') {
+            $conn->close();
+        }
+        if ($msg !== 'close') {
+            $conn->send($msg);
+        }
     }
 
     public function onClose(ConnectionInterface $conn) {}
@@ -44,6 +49,7 @@ class Wamp implements WampServerInterface {
         switch ((string)$topic) {
             case 'params': $conn->callResult($id, $params); break;
             case 'nothing': $conn->callResult($id); break;
+            case 'silent': break;
             case 'described': $conn->callError($id, $topic, 'what went wrong'); break;
             case 'detailed':
                 $conn->callError($id, 'http://example.com/error', 'what went wrong', ['more' => 1]);
