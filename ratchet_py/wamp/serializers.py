@@ -7,7 +7,7 @@ have us make objects of its choosing.
 
 MessagePack is msgspec's: it reads and writes two to four times as fast as the ``msgpack`` package,
 and does not trust the announced length of a list. CBOR is cbor2's, which Autobahn uses, too; every
-tag but that of large integers is switched off.
+tag but those of large integers and of JavaScript's bytes is switched off.
 """
 
 from __future__ import annotations
@@ -265,18 +265,32 @@ def _integer(content: object, immutable: bool) -> int:
     return int.from_bytes(content, "big")
 
 
+def _octets(content: object, immutable: bool) -> bytes:
+    if type(content) is not bytes:
+        raise ValueError("an array of bytes that holds none")
+    return content
+
+
 def _refuse(content: object, immutable: bool) -> NoReturn:
     raise ValueError("a tag")
 
 
 class _Tags(dict[int, Callable[[Any, bool], Any]]):
-    """Whatever tags cbor2 knows or may learn, but integers beyond 64 bits."""
+    """Whatever tags cbor2 knows or may learn, but integers beyond 64 bits and arrays of bytes."""
 
     def __missing__(self, tag: int) -> Callable[[Any, bool], Any]:
         return _refuse
 
 
-_TAGS = _Tags({2: _integer, 3: lambda content, immutable: -1 - _integer(content, immutable)})
+_TAGS = _Tags(
+    {
+        2: _integer,
+        3: lambda content, immutable: -1 - _integer(content, immutable),
+        # JavaScript's encoders write its Uint8Array and Uint8ClampedArray so (RFC 8746).
+        64: _octets,
+        68: _octets,
+    }
+)
 
 
 def _check(value: Any, levels: int) -> None:

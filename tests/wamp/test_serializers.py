@@ -225,6 +225,15 @@ def test_undefined_of_javascript_is_null():
 # --- CBOR
 
 
+@pytest.mark.parametrize("tag", [64, 68])
+def test_arrays_of_bytes_of_javascript_are_bytes(tag):
+    data = cbor2.dumps([cbor2.CBORTag(tag, b"\x01\x02"), {"a": cbor2.CBORTag(tag, b"")}])
+    assert Cbor().decode(data, DEPTH) == [b"\x01\x02", {"a": b""}]
+    for other in ["text", [1], 1, None, cbor2.CBORTag(tag, [])]:
+        with pytest.raises(ValueError, match=r"array of bytes"):
+            Cbor().decode(cbor2.dumps([cbor2.CBORTag(tag, other)]), DEPTH)
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -262,6 +271,9 @@ def test_undefined_of_javascript_is_null():
                 (35, "(a+)+$"),
                 (36, "x"),
                 (37, bytes(16)),
+                (65, bytes(4)),
+                (72, bytes(4)),
+                (85, bytes(4)),
                 (100, 1),
                 (256, ["a"]),
                 (258, [1]),
