@@ -172,7 +172,7 @@ class V2Sessions:
         pending = call(self._component, self._component.onOpen, conn)
         if pending is not None:
             conn.stillOpening = pending
-            pending.addCallback(lambda _: setattr(conn, "opening", None))
+            pending.addCallback(lambda _: setattr(conn, "stillOpening", None))
         return pending
 
     def _abort(self, conn: V2Connection, uri: str, desc: str) -> None:

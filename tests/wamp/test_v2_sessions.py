@@ -136,6 +136,20 @@ def test_messages_go_on_when_on_open_has_finished(serve, arrive):
     assert app.names()[2:] == ["onClose"]
 
 
+def test_what_an_application_keeps_of_its_on_open_stays(serve, arrive):
+    opening = Deferred()
+
+    def onOpen(conn):
+        conn.opening = "mine"
+        return opening
+
+    server, _ = serve(onOpen=onOpen)
+    client = arrive(server).say(1, "r", {})
+    opening.callback(None)
+    assert client.conn.opening == "mine"
+    assert client.conn.stillOpening is None
+
+
 def test_a_failing_on_open_is_reported(serve, arrive):
     server, app = serve(onOpen=failing)
     client = arrive(server).say(1, "r", {}).say(32, 1, {}, "t")
