@@ -106,11 +106,14 @@ class Hello(Struct, frozen=True):
         realm: Where.
         authid: Who the client says it is; empty if it does not.
         authmethods: How it can prove that.
+        forgetsCanceled: Whether it is a client that must not hear of a call again once it has
+            canceled it, unless with the mode ``kill``.
     """
 
     realm: str
     authid: str = ""
     authmethods: list[str] = []
+    forgetsCanceled: bool = False
 
 
 class Authenticate(Struct, frozen=True):

@@ -86,10 +86,13 @@ class V2Connection(WampConnection):
         subscribedNumbers: The topics of its subscriptions, by number.
         maxHeld: How many bytes of events may wait for one decision.
         runningCalls: What answers its calls, while that takes time, by the ids of the calls.
+        forgetsCanceled: Whether it must not hear of a call again once it has canceled it, unless
+            with the mode ``kill``.
     """
 
     __slots__ = (
         "authenticating",
+        "forgetsCanceled",
         "isJoined",
         "joinTimer",
         "maxHeld",
@@ -110,6 +113,7 @@ class V2Connection(WampConnection):
     subscribedNumbers: dict[int, str]
     maxHeld: int
     runningCalls: dict[Any, Deferred[Any]]
+    forgetsCanceled: bool
 
     def __init__(
         self,
@@ -129,6 +133,7 @@ class V2Connection(WampConnection):
         self.subscribedNumbers = _NO_TOPICS
         self.maxHeld = limits.sendBuffer
         self.runningCalls = _NO_CALLS
+        self.forgetsCanceled = False
 
     def event(self, topic: Topic | str, msg: Any) -> V2Connection:
         """Send this client alone an event of a topic; nothing, if it has not subscribed."""

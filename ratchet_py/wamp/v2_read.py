@@ -249,7 +249,8 @@ def _hello(message: list[Any], names: NamesInterface | None) -> Command:
     _, realm, details, *_ = message
     if type(realm) is not str or type(details) is not dict:
         _malformed("the realm or the details of HELLO are of the wrong kind")
-    if type(details.get("roles") or _NOTHING) is not dict:
+    roles = details.get("roles") or _NOTHING
+    if type(roles) is not dict:
         _malformed("the roles of HELLO are no object")
     authid = details.get("authid")
     if authid is not None and type(authid) is not str:
@@ -259,7 +260,25 @@ def _hello(message: list[Any], names: NamesInterface | None) -> Command:
         methods = []
     elif type(methods) is not list:
         _malformed("the authmethods of HELLO are no list")
-    return Hello(realm, authid or "", [method for method in methods if type(method) is str])
+    return Hello(
+        realm,
+        authid or "",
+        [method for method in methods if type(method) is str],
+        "agent" not in details and _isAutobahnJs(roles),
+    )
+
+
+def _isAutobahnJs(roles: dict[str, Any]) -> bool:
+    """Whether a client that does not give its name is AutobahnJS.
+
+    That closes when it hears again of a call that it has canceled; others wait for it. It alone
+    knows of revoked registrations and not of canceled invocations.
+    """
+    callee = roles.get("callee")
+    features = callee.get("features") if type(callee) is dict else None
+    if type(features) is not dict:
+        return False
+    return features.get("registration_revocation") is True and "call_canceling" not in features
 
 
 def _authenticate(message: list[Any], names: NamesInterface | None) -> Command:

@@ -113,6 +113,7 @@ class V2Sessions:
             self._abort(conn, "wamp.error.no_such_realm", "no such realm")
             return None
         conn.WAMP.realm = command.realm
+        conn.forgetsCanceled = command.forgetsCanceled
         if self._authenticator is None or conn.WAMP.authmethod is not None:
             return self._welcome(conn, {})
         step = self._authenticator.begin(
@@ -271,9 +272,8 @@ class V2Sessions:
     def _onCancel(self, conn: V2Connection, command: Cancel) -> None:
         if command.mode == "kill" and conn.interruptCall(command.id):
             return  # how it ends is the answer
-        # AutobahnJS forgets a call that it cancels, and would close on hearing of it again; only
-        # with "kill" it waits. Who names no mode does not say that an answer is expected.
-        if conn.cancel(command.id) and command.mode is not None:
+        isAwaited = command.mode == "kill" or not conn.forgetsCanceled
+        if conn.cancel(command.id) and isAwaited:
             conn.sendBelow(conn.codec.refusal(CALL, command.id, CANCELED, BY_THE_CALLER))
         if command.mode != "skip":
             conn.interruptCall(command.id)

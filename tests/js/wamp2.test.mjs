@@ -128,9 +128,11 @@ for (const name of AUTOBAHN) {
 
   test(`${name}: a canceled call`, async (context) => {
     const { session } = await open(context, name);
-    const plain = session.call("never");
-    plain.cancel();
-    await assert.rejects(plain);
+    for (const options of [undefined, {}, { mode: "skip" }, { mode: "killnowait" }]) {
+      const forgotten = session.call("never");
+      forgotten.cancel(options);
+      await assert.rejects(forgotten, ({ error }) => error === "Cancelled");
+    }
     const killed = session.call("never");
     killed.cancel({ mode: "kill" });
     await assert.rejects(killed, ({ error }) => error === "wamp.error.canceled");
@@ -143,6 +145,18 @@ for (const name of AUTOBAHN) {
     const { reason, message } = await closed;
     assert.equal(reason, "wamp.close.normal");
     assert.equal(message, "bye");
+  });
+}
+
+for (const name of VERSION_2.filter((name) => name.startsWith("wampy"))) {
+  test(`${name}: a canceled call`, async (context) => {
+    const { wampy } = await open(context, name);
+    for (const options of [undefined, { mode: "skip" }, { mode: "kill" }, { mode: "killnowait" }]) {
+      const canceled = wampy.call("never");
+      wampy.cancel(wampy.getOpStatus().reqId, options);
+      await assert.rejects(canceled, ({ errorUri }) => errorUri === "wamp.error.canceled");
+    }
+    await wampy.call("nothing");
   });
 }
 

@@ -829,26 +829,29 @@ class Stoppable:
             return await result if isinstance(result, Deferred) else result
 
 
-@pytest.mark.parametrize(
-    ("options", "answer"),
-    [
-        ({}, []),
-        ({"mode": None}, []),
-        ({"mode": "kill"}, [CANCELED]),
-        ({"mode": "killnowait"}, [CANCELED]),
-    ],
-)
-def test_a_canceled_call_is_stopped(serve, join, options, answer):
+@pytest.mark.parametrize("options", [{}, {"mode": None}, {"mode": "kill"}, {"mode": "killnowait"}])
+def test_a_canceled_call_is_stopped(serve, join, options):
     onCall = Stoppable()
     server, app = serve(onCall=onCall)
     client = join(server).say(48, 7, {}, "p").say(49, 7, options)
-    assert client.heard() == answer
+    assert client.heard() == [CANCELED]
     assert client.say(49, 7, options).heard() == []
     assert onCall.stopped == 1
     assert client.conn.runningCalls == {}
     assert "onError" not in app.names()
     assert client.say(48, 7, {}, "p").wire.closed is None  # the id can be used again
     client.leave()
+
+
+@pytest.mark.parametrize(
+    ("mode", "answer"),
+    [(None, []), ("skip", []), ("killnowait", []), ("kill", [CANCELED])],
+)
+def test_autobahn_js_hears_no_more_of_a_canceled_call(serve, arrive, mode, answer):
+    roles = {"callee": {"features": {"registration_revocation": True}}}
+    client = arrive(serve(onCall=Stoppable())[0]).say(1, "r", {"roles": roles})
+    client.wire.sent.clear()
+    assert client.say(48, 7, {}, "p").say(49, 7, {"mode": mode}).heard() == answer
 
 
 @pytest.mark.parametrize("fails", [False, True])
