@@ -160,6 +160,7 @@ class V2Connection(WampConnection):
             self.sendBelow(self.codec.goodbye(uri, reason))
         else:
             self.sendBelow(self.codec.abort(uri, reason))
+            self._stopAuthenticating()
         super().close(code, reason)
 
     def sender(self, topic: str) -> Callable[[Any], object]:
@@ -282,12 +283,15 @@ class V2Connection(WampConnection):
     def ended(self) -> None:
         """The connection is gone."""
         self._stopTimer()
-        if self.authenticating is not None:
-            self.authenticating.cancel()
+        self._stopAuthenticating()
         for topic in (*self.undecided, *self.subscribedNumbers.values()):
             self.codec.numbers.release(topic)
         self.undecided = _NO_WAITING
         self.subscribedNumbers = _NO_TOPICS
+
+    def _stopAuthenticating(self) -> None:
+        if self.authenticating is not None:
+            self.authenticating.cancel()
 
     def _stopTimer(self) -> None:
         if self.joinTimer is not None and self.joinTimer.active():

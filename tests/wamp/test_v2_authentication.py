@@ -164,6 +164,18 @@ def test_the_time_to_join_counts_the_challenge(secured, hello):
     assert app.told == []
 
 
+def test_who_was_sent_away_does_not_come_in_later(secured, hello):
+    found = Deferred()
+    server, app = secured(lambda authid: found)
+    client = hello(server, "joe", "ticket").say(5, "t-0815", {})
+    client.wire.reactor.advance(10)
+    assert [message[0] for message in client.heard()] == [4, 3]
+    found.callback(JOE)
+    client.leave()
+    assert client.wire.reactor.getDelayedCalls() == []
+    assert app.told == []
+
+
 def test_a_user_of_the_http_hook_is_not_asked(secured, wire):
     server, app = secured()
     wire.httpRequest = SimpleNamespace(user=JOE)
