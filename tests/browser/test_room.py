@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SIZE = 10
+JS = HERE.parent / "js"
+SIZE = 11
 
 
 @pytest.fixture
@@ -20,12 +21,12 @@ def start():
     processes = []
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
-    def start(*arguments):
+    def start(*arguments, **variables):
         process = subprocess.Popen(
             [str(argument) for argument in arguments],
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env={**environment, **variables},
         )
         processes.append(process)
         return process
@@ -36,14 +37,15 @@ def start():
         process.communicate()
 
 
-def test_all_in_one_room(node, start):
-    """Each publishes, every other one receives, each calls: what, says room.mjs."""
-    server = start(sys.executable, HERE / "serve.py")
+def test_all_in_one_room(node, chromium, start):
+    """Each publishes, every other one receives, each calls: what, says ../js/room.mjs."""
+    server = start(sys.executable, JS / "serve.py")
     url = f"ws://127.0.0.1:{int(server.stdout.readline())}/room"
     guests = [
-        start(node.program, HERE / "room.mjs", url, SIZE),
-        start(sys.executable, HERE / "room.py", "twisted", url, SIZE),
-        start(sys.executable, HERE / "room.py", "asyncio", url, SIZE),
+        start(node.program, JS / "room.mjs", url, SIZE),
+        start(node.program, HERE / "room.mjs", url, SIZE, RATCHET_CHROMIUM=chromium),
+        start(sys.executable, JS / "room.py", "twisted", url, SIZE),
+        start(sys.executable, JS / "room.py", "asyncio", url, SIZE),
     ]
 
     said = {}
@@ -57,6 +59,7 @@ def test_all_in_one_room(node, start):
         "autobahn cbor",
         "autobahn json",
         "autobahn msgpack",
+        "autobahn-browser",
         "autobahn-python asyncio",
         "autobahn-python twisted",
         "ratchet.js",
