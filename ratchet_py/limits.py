@@ -32,7 +32,7 @@ class Limits:
         keepAlive: Between two pings of ``App``; twice as long without a byte: dropped.
         subscriptions: WAMP subscriptions of one connection: close 1008.
         prefixes: WAMP prefixes of one connection: close 1008.
-        topicLength: Characters of a topic, a procedure or a prefix: close 1007.
+        topicLength: Characters of a topic, a procedure, a prefix or a realm: close 1007.
         jsonDepth: How deep JSON may nest: close 1007.
         callsInFlight: Unanswered calls of one connection: reading pauses.
         sessionTimeout: A ``SessionProvider`` looks for a client's session: 503.

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from ratchet_py.broker.interfaces import newPublicationId
 from ratchet_py.dispatch import CANCELLATIONS, call, callClose, toDeferred
-from ratchet_py.errors import CallError, LocalError
+from ratchet_py.errors import CallError, LocalError, ProtocolError
 from ratchet_py.interfaces import ConnectionInterface
 from ratchet_py.limits import Limits
 from ratchet_py.wamp.authentication import Authenticator, Challenge, Refused
@@ -50,7 +50,7 @@ class V2Sessions:
 
     Args:
         component: The component above.
-        limits: ``handshakeTimeout`` is what counts here.
+        limits: ``handshakeTimeout`` and ``topicLength``, of realms, are what counts here.
         uri: Expands and checks a name.
         handlers: What is done about calls, and publications that want no answer.
         realms: The realms that may be joined; None for any.
@@ -109,6 +109,8 @@ class V2Sessions:
     # -- joining ----------------------------------------------------------------------------------
 
     def _onHello(self, conn: V2Connection, command: Hello) -> Deferred[Any] | None:
+        if len(command.realm) > self._limits.topicLength:
+            raise ProtocolError(1007, "the realm is too long", "topicLength")
         if not command.realm or (self._realms is not None and command.realm not in self._realms):
             self._abort(conn, "wamp.error.no_such_realm", "no such realm")
             return None

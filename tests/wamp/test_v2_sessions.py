@@ -239,6 +239,18 @@ def test_a_realm_that_is_none(makeApp, arrive, realms, realm):
     assert app.names() == []
 
 
+@pytest.mark.parametrize("realms", [None, ["a"]])
+def test_a_realm_that_is_too_long(makeApp, arrive, realms):
+    app = makeApp()
+    server = WampServer(app, Limits(topicLength=5), realms=realms)
+    client = arrive(server).say(1, "r" * 6, {})
+    reason = "the realm is too long"
+    assert client.heard() == [[3, {"message": reason}, "wamp.error.protocol_violation"]]
+    assert client.wire.closed == (1007, reason)
+    client.leave()
+    assert app.names() == []
+
+
 def test_a_realm_that_is_one(makeApp, arrive):
     client = arrive(WampServer(makeApp(), realms=["a", "b"])).say(1, "b", {})
     assert client.heard()[0][0] == 2
