@@ -52,15 +52,17 @@ class Waiting:
 
     Attributes:
         requests: What the answers are to carry; most clients ask once.
+        decision: Fires when that is settled.
         events: The messages.
     """
 
-    __slots__ = ("_conn", "_size", "events", "requests")
+    __slots__ = ("_conn", "_size", "decision", "events", "requests")
 
     def __init__(self, conn: V2Connection, request: int) -> None:
         self._conn = conn
         self._size = 0
         self.requests = [request]
+        self.decision: Deferred[None] | None = None
         self.events: list[Any] = []
 
     def hold(self, message: Any) -> None:

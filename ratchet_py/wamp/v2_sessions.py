@@ -197,8 +197,13 @@ class V2Sessions:
         topic = self._uri(conn, command.topic)
         assert command.request is not None
         if not conn.wait(topic, command.request):
-            return None
-        return call(self._component, self._subscribe, conn, topic)
+            # Each of them counts as one that is in flight.
+            return conn.undecided[topic].decision
+        pending = call(self._component, self._subscribe, conn, topic)
+        waiting = conn.undecided.get(topic)
+        if waiting is not None:
+            waiting.decision = pending
+        return pending
 
     def _subscribe(self, conn: ConnectionInterface, topic: str) -> object:
         assert isinstance(conn, V2Connection)

@@ -968,6 +968,19 @@ def test_reading_pauses_while_too_many_callbacks_are_in_flight(serve, join):
     assert client.heard() == [[50, 1, {}, ["a"]]]
 
 
+def test_subscribing_again_while_that_is_decided_counts_too(serve, join):
+    deciding = Deferred()
+    client = join(serve(Limits(callsInFlight=3), onSubscribe=lambda *args: deciding)[0])
+    for id in range(1, 5):
+        client.say(32, id, {}, "t")
+    assert client.wire.paused == 1
+    assert client.conn.undecided["t"].requests == [1, 2, 3]
+    deciding.callback(None)
+    assert client.wire.paused == 0
+    assert client.conn.callbacksInFlight == 0
+    assert client.heard() == [[33, id, 1] for id in range(1, 5)]
+
+
 # --- what the application sees
 
 
