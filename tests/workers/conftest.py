@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from tests.admin.conftest import Operator
 from tests.broker.redis_server import RedisServer
 from tests.integration.conftest import logged, serve, spawn
+from tests.integration.wire import PATIENCE
 
 __all__ = ["logged", "serve", "spawn"]
 
@@ -63,6 +64,8 @@ class Worker(MessageComponentInterface):
         print("error", exc, flush=True)
 
 class News(Component):
+    def onCall(self, conn, id, topic, params):
+        return os.getpid()
     def onPublish(self, conn, topic, event, exclude, eligible):
         topic.broadcast(event, exclude, eligible)
 
@@ -102,6 +105,27 @@ class Cluster:
         client = await self.remote.open("/worker")
         return client, int(await client.next())
 
+    async def openOnBoth(self, least):
+        """So many clients, or more until both workers have one: who is busy may come too late."""
+        clients = []
+        while len(clients) < least or len({pid for _, pid in clients}) < 2:
+            clients.append(await self.open())
+        return clients
+
+    async def subscribeOnBoth(self, topic, least):
+        """Likewise clients who have subscribed to a topic of the WAMP application."""
+        clients, pids = [], set()
+        while len(clients) < least or len(pids) < 2:
+            client = await self.remote.wamp("/news")
+            client.say(5, topic)
+            client.say(2, "1", "who")
+            # The answer says, too, that the server knows of the subscription.
+            while (answer := await client.heard())[0] != 3:
+                pass
+            clients.append(client)
+            pids.add(answer[2])
+        return clients
+
     async def health(self):
         answer = await self.operator.ask("/healthz")
         return answer.status, answer.body.decode().strip()
@@ -111,10 +135,24 @@ class Cluster:
         while (await self.health())[0] != 200:
             pass
 
-    async def figure(self, name):
-        """A figure of Prometheus's."""
+    async def counts(self, name, value=None):
+        """Wait until Prometheus is told so, or of any but none, if nothing else is said.
+
+        Of a worker that is busy it hears what was before.
+        """
+        from twisted.internet import reactor
+
+        latest = reactor.seconds() + PATIENCE
+        while True:
+            count = await self._figure(name)
+            if count and value in (None, count):
+                return
+            assert reactor.seconds() < latest, f"{name} is {count}, not {value}"
+
+    async def _figure(self, name):
         body = (await self.operator.ask("/metrics")).body.decode()
-        return float(re.search(rf"^{re.escape(name)} (\S+)$", body, re.MULTILINE)[1])
+        found = re.search(rf"^{re.escape(name)} (\S+)$", body, re.MULTILINE)
+        return None if found is None else float(found[1])
 
     async def leave(self):
         """Have all clients go."""
