@@ -39,6 +39,7 @@ from ratchet_py.server.measured import MeasuredDirectIoConnection, MeasuredIoCon
 from ratchet_py.server.proxy_protocol import ProxyFactory
 from ratchet_py.server.refuser import Refuser, refusalOf
 from ratchet_py.server.shutdown import closeOnShutdown
+from ratchet_py.server.systemd import unnamedSocket
 
 __all__ = ["IoServer", "explain", "withBacklog"]
 
@@ -321,7 +322,9 @@ class IoServer(Factory):
             inner = endpoint.removeprefix(_PROXIED)
             if inner is not endpoint:
                 factory = ProxyFactory(self)  # type: ignore[no-untyped-call]
-            where = serverFromString(self.loop, withBacklog(inner))
+            where = unnamedSocket(self.loop, inner)
+            if where is None:
+                where = serverFromString(self.loop, withBacklog(inner))
         listening: Deferred[IListeningPort] = where.listen(factory)
         return listening
 

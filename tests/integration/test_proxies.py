@@ -238,9 +238,13 @@ async def test_a_proxy_on_a_unix_socket(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="systemd is not there")
+@pytest.mark.parametrize("names", ["LISTEN_FDNAMES=chat", ""], ids=["named", "unnamed"])
 @pytest_twisted.ensureDeferred
-async def test_a_socket_of_systemd(spawn, tmp_path):
-    """The process gets a socket that listens already, as systemd hands it over."""
+async def test_a_socket_of_systemd(spawn, tmp_path, names):
+    """The process gets a socket that listens already, as systemd hands it over.
+
+    As ``systemd-socket-activate`` does, that is without a name.
+    """
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(10)
@@ -257,7 +261,7 @@ async def test_a_socket_of_systemd(spawn, tmp_path):
                 *("--listen", "systemd:domain=INET:index=0"),
             ],
             r"serves http://127.0.0.1:(\d+)/",
-            shell="export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=chat",
+            shell=f"export LISTEN_PID=$$ LISTEN_FDS=1 {names}",
             childFDs={0: "w", 1: "r", 2: "r", 3: listening.fileno()},
         )
     assert remote.port == port
