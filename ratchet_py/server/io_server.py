@@ -39,7 +39,7 @@ from ratchet_py.server.measured import MeasuredDirectIoConnection, MeasuredIoCon
 from ratchet_py.server.proxy_protocol import ProxyFactory
 from ratchet_py.server.refuser import Refuser, refusalOf
 from ratchet_py.server.shutdown import closeOnShutdown
-from ratchet_py.server.systemd import unnamedSocket
+from ratchet_py.server.systemd import SYSTEMD, leaveOpen, unnamedSocket
 
 __all__ = ["IoServer", "explain", "withBacklog"]
 
@@ -325,6 +325,8 @@ class IoServer(Factory):
             where = unnamedSocket(self.loop, inner)
             if where is None:
                 where = serverFromString(self.loop, withBacklog(inner))
+            if inner.startswith(SYSTEMD):
+                return where.listen(factory).addCallback(leaveOpen)  # type: ignore[no-any-return]
         listening: Deferred[IListeningPort] = where.listen(factory)
         return listening
 

@@ -1,16 +1,21 @@
-"""Sockets that systemd has opened, also where it gives them no names."""
+"""Sockets that systemd has opened, also where it gives them no names, and that stay its own."""
 
 from __future__ import annotations
 
 import os
 import re
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from twisted.internet import tcp
+from twisted.internet.address import UNIXAddress
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 
-__all__ = ["unnamedSocket"]
+__all__ = ["SYSTEMD", "leaveOpen", "unnamedSocket"]
+
+SYSTEMD = "systemd:"
 
 _BY_INDEX = re.compile(r"systemd:domain=(\w+):index=(\d+)")
 
@@ -44,6 +49,24 @@ def unnamedSocket(reactor: Any, endpoint: str) -> AdoptedStreamServerEndpoint | 
     if b"LISTEN_FDNAMES" in given or not isForUs or int(asked[2]) >= int(count) or family is None:
         return None
     return AdoptedStreamServerEndpoint(reactor, _START + int(asked[2]), family)
+
+
+def leaveOpen(port: Any) -> Any:
+    """Have a port that stops leave its socket as it is, if that is a UNIX socket.
+
+    Twisted, which does so with others, shuts it down and removes its path, and then nobody reaches
+    the socket that systemd keeps open for the next start.
+
+    Args:
+        port: The port.
+
+    Returns:
+        The port.
+    """
+    if isinstance(port.getHost(), UNIXAddress):
+        port._shouldShutdown = False
+        port.connectionLost = partial(tcp.Port.connectionLost, port)
+    return port
 
 
 def _environment() -> dict[bytes, bytes]:

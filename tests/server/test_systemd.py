@@ -1,4 +1,4 @@
-"""Which sockets of systemd's have a number alone."""
+"""Sockets of systemd's."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import socket
 
 import pytest
+import pytest_twisted
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 
-from ratchet_py.server import systemd
+from ratchet_py.server import EchoServer, IoServer, io_server, systemd
 
 ENDPOINT = "systemd:domain=INET6:index=1"
 
@@ -52,3 +53,25 @@ def test_what_twisted_answers(found, endpoint, environment):
 def test_a_system_that_has_no_such_file(tmp_path, monkeypatch):
     monkeypatch.setattr(systemd, "_ENVIRONMENT", tmp_path / "none")
     assert systemd.unnamedSocket(None, ENDPOINT) is None
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="the system has no such sockets")
+@pytest_twisted.ensureDeferred
+async def test_a_path_is_there_for_the_next_start(tmp_path, monkeypatch):
+    from twisted.internet import reactor
+
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        for _ in range(2):
+            with socket.socket(socket.AF_UNIX) as client:
+                # One of our own, because the endpoint closes what it was handed.
+                handed = AdoptedStreamServerEndpoint(
+                    reactor, os.dup(listening.fileno()), socket.AF_UNIX
+                )
+                monkeypatch.setattr(io_server, "unnamedSocket", lambda *_, it=handed: it)
+                server = IoServer(EchoServer(), reactor)
+                await server.listen("systemd:domain=UNIX:index=0")
+                client.connect(str(path))
+                await server.close()
