@@ -282,7 +282,8 @@ async def test_redis_is_killed_under_load_and_comes_back(engine, redisServer, lo
 
 @ensureDeferred
 async def test_redis_is_paused_and_counts_as_lost(engine, redisServer):
-    here, there = Node(engine, "news", timeout=0.2), Node(engine, "news", timeout=0.2)
+    # So long no Redis is silent that only has to wait for its turn.
+    here, there = Node(engine, "news", timeout=2.0), Node(engine, "news", timeout=2.0)
     await engine.settle()
     redisServer.send(signal.SIGSTOP)
     here.publish("news", "while it sleeps")
