@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 
-# Longer than anything here takes; only what hangs gets there.
-PATIENCE = 20
+# Longer than anything here takes, also where others are at work; only what hangs gets there.
+PATIENCE = 60
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 KEY = b64encode(b"sixteen bytes ok").decode()
