@@ -152,6 +152,13 @@ class _WebRequest(WebRequest):
 
     def render(self, resrc: Any) -> None:
         """Ask the resource for the answer."""
+        if self.requestHeaders.hasHeader("Transfer-Encoding"):
+            # The body has been put together; an application of WSGI reads what has a length alone.
+            self.requestHeaders.removeHeader("Transfer-Encoding")
+            content: Any = self.content
+            size = content.seek(0, 2)
+            content.seek(0)
+            self.requestHeaders.setRawHeaders("Content-Length", [str(size)])
         isHead = self.method == b"HEAD"
         super().render(_Head(resrc) if isHead else resrc)  # type: ignore[no-untyped-call]
 

@@ -24,4 +24,9 @@ async def test_what_is_posted_to_flask_reaches_who_has_subscribed(serve, connect
     with urlopen(post) as answer:
         assert answer.status == 202
     assert json.loads(await page.next()) == [8, "news", {"title": "It works"}]
+    # In chunks, whose length nobody has announced.
+    post.data = iter([b'{"title": ', b'"In chunks"}'])
+    with urlopen(post) as answer:
+        assert answer.status == 202
+    assert json.loads(await page.next()) == [8, "news", {"title": "In chunks"}]
     assert "Traceback" not in server.stop()

@@ -140,10 +140,15 @@ def test_a_chunked_body(conn):
     chunked = get("/", "Transfer-Encoding: chunked", method="POST")
     body = b"3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n"
 
-    assert ask(serve(Route("/", Echo())), conn, chunked + body + get("/1")) == [
+    echo = Echo()
+    assert ask(serve(Route("/", echo)), conn, chunked + body + get("/1")) == [
         (200, b"posted abcdefg"),
         (200, b"got /1"),
     ]
+    # As one whose length was known: WSGI knows no other.
+    headers = echo.requests[0].requestHeaders
+    assert headers.getRawHeaders("Content-Length") == ["7"]
+    assert not headers.hasHeader("Transfer-Encoding")
 
 
 def test_each_request_is_routed_again(conn, recorder):
