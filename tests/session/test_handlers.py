@@ -100,9 +100,30 @@ async def test_a_file_is_never_read_half_written(make, torn, tmp_path, monkeypat
 
 @files
 @pytest_twisted.ensureDeferred
-async def test_a_new_session_that_nothing_is_in_yet(make, tmp_path):
+async def test_a_file_that_is_written_without_end(make, tmp_path, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
     handler, file = make(tmp_path)
+    file.write_bytes(b"0")
+    pauses = []
+    with file.open("r+b", buffering=0) as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+
+        def goOn(seconds):
+            pauses.append(seconds)
+            writer.truncate(0)
+            if len(pauses) % 2:
+                os.pwrite(writer.fileno(), b"%d" % len(pauses), 0)
+
+        monkeypatch.setattr(session_file, "time", types.SimpleNamespace(sleep=goOn))
+        assert await read(handler) == b"199"
+
+
+@files
+@pytest_twisted.ensureDeferred
+async def test_a_new_session_that_nothing_is_in_yet(make, tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    handler, file = make(tmp_path)
+    monkeypatch.setattr(session_file, "time", types.SimpleNamespace(sleep=lambda seconds: None))
     with file.open("wb") as writer:
         fcntl.flock(writer, fcntl.LOCK_EX)
         assert await read(handler) == b""

@@ -17,7 +17,7 @@ if sys.platform != "win32":
 __all__ = ["ownerId", "readSessionFile"]
 
 # How often, and after how many seconds, what is perhaps being written is looked at again.
-_LOOKS = 10
+_LOOKS = 200
 _PAUSE = 0.005
 
 
@@ -87,18 +87,19 @@ def _settled(descriptor: int) -> bytes:
 
     PHP writes within its lock, and has it for all of a request, most of which writes nothing: who
     does not get the lock reads what was there before. But PHP also empties the file before it
-    writes it, so that counts only if it is there, and still the same a moment later.
+    writes it, so that counts only if it is there, and still the same a moment later. Whoever is in
+    a new session's first request is waited for a second.
     """
-    before = None
+    before = b""
     for _ in range(_LOOKS):
         isLocked = _lock(descriptor)
         os.lseek(descriptor, 0, os.SEEK_SET)
         data = os.read(descriptor, MAX_SIZE + 1)
         if isLocked or (data and data == before):
-            break
-        before = data
+            return data
+        before = data or before
         time.sleep(_PAUSE)
-    return data
+    return before
 
 
 def _lock(descriptor: int) -> bool:
