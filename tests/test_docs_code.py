@@ -26,10 +26,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisconnection
+from twisted.python.failure import Failure
+from twisted.web.server import Site
 
 from ratchet_py import App
 from ratchet_py.tap import Options
+from ratchet_py.testing import connect
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -112,9 +118,13 @@ def test_every_block_says_what_it_is():
     assert [str(block) for block in BLOCKS if block.language not in known] == []
 
 
-@pytest.mark.parametrize("page", ofPages("python"), ids=lambda page: page.stem)
-def test_the_python_of_a_page_runs_from_top_to_bottom(page, monkeypatch):
-    """In one namespace, with what the page does at a prompt; nothing is served or connected."""
+@pytest.fixture
+def run(monkeypatch):
+    """``run(page)`` runs the Python of a page, in one namespace with what it does at a prompt.
+
+    Nothing is served or connected. It gives the namespace, and the global names that functions
+    would look for when they are called.
+    """
     with suppress(ImportError):
         import txredisapi  # noqa: F401 - it keeps the reactor that there is when it is imported
     monkeypatch.setattr("twisted.internet.reactor", MemoryReactorClock(), raising=False)
@@ -123,20 +133,158 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page, monkeypatch):
     for name in DATABASES:
         module = types.SimpleNamespace(__name__=name, paramstyle="pyformat")
         monkeypatch.setitem(sys.modules, name, module)
-    pieces = [(block.line, block.text) for block in blocks(page) if block.language == "python"]
-    text = page.read_text(encoding="utf-8")
-    prompts = doctest.DocTestParser().get_examples(text)
-    pieces += [(each.lineno, each.source) for each in prompts if each.exc_msg is None]
-    namespace = {"__name__": "page"}
-    wanted = set()
 
-    with App.marking():
-        for line, source in sorted(pieces):
-            code = compile("\n" * line + source, str(page), "exec")
-            exec(code, namespace)
-            wanted |= globalNames(code)
-    # What functions would look for when they are called.
+    def run(page):
+        pieces = [(block.line, block.text) for block in blocks(page) if block.language == "python"]
+        text = page.read_text(encoding="utf-8")
+        prompts = doctest.DocTestParser().get_examples(text)
+        pieces += [(each.lineno, each.source) for each in prompts if each.exc_msg is None]
+        namespace = {"__name__": "page"}
+        wanted = set()
+        with App.marking():
+            for line, source in sorted(pieces):
+                code = compile("\n" * line + source, str(page), "exec")
+                exec(code, namespace)
+                wanted |= globalNames(code)
+        return namespace, wanted
+
+    return run
+
+
+@pytest.mark.parametrize("page", ofPages("python"), ids=lambda page: page.stem)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, run):
+    namespace, wanted = run(page)
+
     assert wanted - set(namespace) - set(dir(builtins)) == set()
+
+
+# The functions and classes that the pages define, where running the page does not call them; those
+# about sessions are called by tests/session/test_howto.py.
+
+
+def test_how_to_wait(run):
+    page, _ = run(DOCS / "howto" / "async.rst")
+    client = connect(page["Slow"])
+    call = client.call("sleep")
+    assert client.results == {}
+    client.advance(1)
+    assert client.results == {call: {"slept": 1}}
+    client = connect(page["Room"])
+    assert client.errors[client.call("enter")] == [
+        "http://example.com/error#full",
+        "the room is full",
+    ]
+    assert len(page["Passwords"]().hash("a password", "salt")) == 128
+    assert page["Ledger"].serial
+
+
+def test_how_to_authenticate(run):
+    page, _ = run(DOCS / "howto" / "authenticate.rst")
+    app = App("localhost", reactor=Clock())
+    app.route("/echo", page["EchoServer"](), authenticate=page["byCookie"])
+    assert connect(app, "/echo", headers={"Cookie": "session=s3cr3t"}).status == 101
+    assert connect(app, "/echo", headers={"Cookie": "session=other"}).status == 401
+    assert connect(app, "/echo").status == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [("/hello/Ann", b"200", b"Hello, Ann"), ("/echo", b"426", b"this is a WebSocket server")],
+)
+def test_how_to_serve_pages_of_klein(run, path, status, body):
+    page, _ = run(DOCS / "howto" / "http.rst")
+    root = Site(page["klein"].resource())
+    transport = StringTransportWithDisconnection()
+    protocol = root.buildProtocol(None)
+    transport.protocol = protocol
+    protocol.makeConnection(transport)
+    protocol.dataReceived(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n\r\n".encode()
+    )
+    assert transport.value().startswith(b"HTTP/1.1 " + status)
+    assert body in transport.value()
+    protocol.connectionLost(Failure(ConnectionDone()))
+
+
+def test_how_to_push(run, capsys):
+    page, _ = run(DOCS / "howto" / "push.rst")
+    headers = {"Host": "ws.example.com", "Origin": "http://ws.example.com"}
+    client = connect(page["app"], "/pubsub", clock=Clock(), headers=headers)
+    client.subscribe("news")
+    page["arrived"]({"title": "Look!"})
+    assert client.received == [("news", {"title": "Look!"})]
+
+    class Answers:
+        def __init__(self):
+            self.pushed = []
+
+        def push(self, topic, event):
+            self.pushed.append((topic, event))
+            if event["title"] != "fine":
+                raise event["title"]
+
+    page["client"] = answers = Answers()
+    for title in ("fine", page["PushRefused"](403, "no"), page["PushFailed"]("lost", True)):
+        page["announce"](types.SimpleNamespace(title=title))
+    assert len(answers.pushed) == 3
+    assert capsys.readouterr().out == "the server says no: 403 no\nnobody knows\n"
+
+
+def test_how_to_hear_of_redis(run):
+    page, _ = run(DOCS / "howto" / "scale.rst")
+    page["app"] = app = App("localhost", reactor=Clock())
+    app.route("/pubsub", page["Component"]())
+    client = connect(app, "/pubsub")
+    client.subscribe("status")
+    page["onEngineLost"](RuntimeError("gone"))
+    page["onEngineBack"]()
+    assert [event for _, event in client.received] == [
+        "you see only a part of the events",
+        "you see everything again",
+    ]
+
+
+def test_how_to_test(run, ratchet):
+    page, _ = run(DOCS / "howto" / "testing.rst")
+    page["test_everybody_hears_it"](ratchet)
+
+
+def test_the_game_of_the_porting_guide(run):
+    page, _ = run(DOCS / "porting" / "idioms.rst")
+    players = [connect(page["Game"])]
+    players += [players[0].another() for _ in range(4)]
+    for player in players:
+        player.subscribe("room")
+    assert [event for _, event in players[0].received] == [
+        {"action": "join", "players": number} for number in (1, 2, 3, 4)
+    ]
+    assert players[4].received == []
+    for player in players:
+        player.close()
+    assert players[0].server.connections == set()
+
+
+def test_the_match_of_the_porting_guide(run):
+    page, _ = run(DOCS / "porting" / "mistakes.rst")
+    asked = []
+
+    class Pool:
+        def runOperation(self, *_):
+            asked.append(Deferred())
+            return asked[-1]
+
+    match = page["Match"](Pool())
+    one = connect(match)
+    two, three = one.another(), one.another()
+    one.send("play")
+    three.send("play")
+    # One match is made at a time, and who has left meanwhile is in none.
+    assert len(asked) == 1
+    two.close()
+    asked.pop().callback(None)
+    assert len(match.waiting) == 2
+    asked.pop().callback(None)
+    assert match.waiting == []
 
 
 def globalNames(code):

@@ -37,6 +37,8 @@ class Obedient(WampServerInterface):
         procedure = str(topic).rpartition("/")[2]
         if procedure == "params":
             return {"params": params, "uri": str(topic)}
+        if procedure == "com.example.add":
+            return sum(params)
         if procedure == "nothing":
             return conn.callResult(id, None)
         if procedure == "whoami":

@@ -1,7 +1,10 @@
 /** AutobahnJS and Wampy, clients of WAMP 2, and ratchet_py; beside them a client of WAMP 1. */
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+
+import autobahn from "autobahn";
 
 import { CLIENTS } from "./clients.mjs";
 import { recorder, startServer } from "./support.mjs";
@@ -172,3 +175,21 @@ for (const name of VERSION_2.filter((name) => !name.endsWith("json"))) {
     assert.deepEqual([...(await bytes.next())[0][0]], [1, 2]);
   });
 }
+
+test("what the documentation shows of AutobahnJS", async (context) => {
+  const page = new URL("../../docs/howto/wamp_versions.rst", import.meta.url);
+  const [, code] = readFileSync(page, "utf8").match(
+    /^\.\. code-block:: javascript\n\n((?: {4}.*\n|\n)+)/m,
+  );
+  const log = recorder();
+  const shown = code.replace("ws://localhost:8080/pubsub", `${server.url}/test`);
+  assert.notEqual(shown, code);
+  const connection = new Function("autobahn", "console", `${shown}; return connection;`)(autobahn, {
+    log,
+  });
+  context.after(() => connection.close());
+  assert.deepEqual(await log.next(), [5]);
+  const other = await open(context, "autobahn json");
+  await other.publish("com.example.news", [{ title: "rain" }]);
+  assert.deepEqual(await log.next(), [{ title: "rain" }]);
+});
