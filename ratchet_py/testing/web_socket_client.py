@@ -23,7 +23,7 @@ class WebSocketClient(RawClient):
 
     Attributes:
         path: The path of its request.
-        status: The status of the answer to the handshake: 101, or why not.
+        status: The status of the answer to the handshake: 101, or why not; 0 if there was none.
         headers: Its header fields, names in lower case.
         received: The messages, ``str`` and ``bytes``.
         pings: The payloads of the pings, each of which has been answered.
