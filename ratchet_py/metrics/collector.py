@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["collect"]
 
+# Limits that only a ``Limiter`` has, which tells the server's tally of them.
+_OF_LIMITERS = ("connectionsPerAddress", "messages", "bytes", "lifetime")
+
 
 def collect(metrics: Metrics) -> Iterator[Any]:
     """The families of the moment."""
@@ -121,7 +124,7 @@ def _ofServers(metrics: Metrics) -> Iterator[Any]:
     exceeded = CounterMetricFamily(
         "ratchet_limit_exceeded", "How often each of the limits was hit.", labels=["limit"]
     )
-    hits = {field.name: 0 for field in fields(Limits)}
+    hits = dict.fromkeys([*(field.name for field in fields(Limits)), *_OF_LIMITERS], 0)
     for tally in tallies:
         for (by, code), count in sorted(tally.closed.items()):
             closed.add_metric([by, code], count)

@@ -12,6 +12,7 @@ from ratchet_py import App
 from ratchet_py.limits import Limits
 from ratchet_py.push import PushCredentials, PushResource
 from ratchet_py.push.signature import sign
+from ratchet_py.server import EchoServer, Limiter
 from ratchet_py.session import SessionsInterface
 from ratchet_py.testing import RawClient, WampClient, WebSocketClient
 from ratchet_py.wamp import Component
@@ -200,3 +201,42 @@ def test_a_limit_counts_once(limit, metrics, scrape):
     hit = scrape().of("ratchet_limit_exceeded_total")
     assert hit.pop((limit,)) == 1
     assert hit == {}
+
+
+def several(client):
+    client(WebSocketClient)
+    client(WebSocketClient)
+
+
+def talkative(client):
+    opened = client(WebSocketClient)
+    opened.send("xx")
+    opened.send("xx")
+
+
+def old(client):
+    client(WebSocketClient)
+    client.clock.advance(11)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "offend"),
+    [
+        ("connectionsPerAddress", 1, several),
+        ("messages", 1, talkative),
+        ("bytes", 3, talkative),
+        ("lifetime", 10, old),
+    ],
+)
+def test_a_limit_of_a_limiter_counts_once(limit, value, offend, metrics, scrape):
+    clock = Clock()
+    app = App("localhost", reactor=clock, metrics=metrics)
+    app.route("/", Limiter(EchoServer(), **{limit: value}))
+
+    def client(kind, **options):
+        return kind(app.server, **options)
+
+    client.clock = clock
+    assert scrape()["ratchet_limit_exceeded_total", {"limit": limit}] == 0
+    offend(client)
+    assert scrape().of("ratchet_limit_exceeded_total") == {(limit,): 1}
