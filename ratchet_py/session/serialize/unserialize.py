@@ -187,8 +187,9 @@ class Reader:
         outer = self._data, self.at
         self._data, self.at = data, 0
         try:
-            self.value(depth + 1)
-            isCounted = self.at == len(data)
+            while self.at < len(data):
+                self.value(depth + 1)
+            isCounted = True
         except MalformedSession:
             isCounted = False
         self._data, self.at = outer

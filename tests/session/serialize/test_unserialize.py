@@ -175,6 +175,8 @@ def test_what_is_serialized_within_a_form_of_its_own_counts():
     data = 'a:4:{i:0;s:1:"x";i:1;C:1:"A":14:{a:1:{i:0;R:2;}}i:2;a:1:{i:0;i:5;}i:3;R:5;}'
     found = unserialize(data)
     assert (found[1].data, found[3]) == (b"a:1:{i:0;R:2;}", [5])
+    assert unserialize('a:3:{i:0;C:1:"A":8:{i:1;i:2;}i:1;s:1:"x";i:2;R:5;}')[2] == "x"
+    assert unserialize('a:3:{i:0;C:1:"A":0:{}i:1;s:1:"x";i:2;R:3;}')[2] == "x"
 
 
 @pytest.mark.parametrize(
