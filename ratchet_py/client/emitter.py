@@ -48,17 +48,15 @@ class Emitter:
 
     def once(self, event: str, listener: Callable[..., object]) -> Self:
         """Call a function the next time that something happens, and not again."""
-
-        def first(*args: Any) -> object:
-            self.removeListener(event, first)
-            return listener(*args)
-
-        return self.on(event, first)
+        return self.on(event, _Once(self, event, listener))
 
     def removeListener(self, event: str, listener: Callable[..., object]) -> None:
         """Call it no more; nothing happens if it is not called anyway."""
-        if listener in self._listeners[event]:
-            self._listeners[event].remove(listener)
+        listeners = self._listeners[event]
+        for each in listeners:
+            if listener in (each, each.listener if isinstance(each, _Once) else None):
+                listeners.remove(each)
+                return
 
     def _emit(self, event: str, *args: Any) -> None:
         for listener in tuple(self._listeners[event]):
@@ -84,6 +82,19 @@ class Emitter:
         pending = None if result is None else toDeferred(result)
         if pending is not None:
             pending.addErrback(_unwrapped, failed)
+
+
+class _Once:
+    """A listener that is called the next time, and not again."""
+
+    def __init__(self, emitter: Emitter, event: str, listener: Callable[..., object]) -> None:
+        self.listener = listener
+        self._emitter = emitter
+        self._event = event
+
+    def __call__(self, *args: Any) -> object:
+        self._emitter.removeListener(self._event, self)
+        return self.listener(*args)
 
 
 def _unwrapped(failure: Failure, failed: Callable[[Any], None]) -> None:

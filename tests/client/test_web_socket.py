@@ -570,6 +570,16 @@ def test_a_listener_for_once(line):
     assert result(one.conn.receive()) == "two"
 
 
+def test_a_listener_for_once_may_be_removed_before(line):
+    one = line()
+    seen = []
+    one.conn.once("message", seen.append).on("message", print).once("message", seen.append)
+    one.conn.removeListener("message", print)
+    one.conn.removeListener("message", seen.append)
+    one.say("one")
+    assert seen == ["one"]
+
+
 def test_there_is_no_such_event(line):
     with pytest.raises(LocalError, match="'messages'"):
         line().conn.on("messages", print)
