@@ -26,6 +26,7 @@ from ratchet_py.limits import DEFAULT_LIMITS, Limits
 from ratchet_py.server.console_log import showWarnings
 from ratchet_py.server.flash_policy import FlashPolicy
 from ratchet_py.server.io_server import BACKLOG, DRAIN_SECONDS, IoServer
+from ratchet_py.server.marking import marking, marks
 from ratchet_py.server.shutdown import closeOnShutdown
 from ratchet_py.session.interfaces import SessionHandlerInterface, SessionsInterface
 from ratchet_py.session.session_provider import SessionProvider
@@ -84,8 +85,6 @@ class App:
         metrics: What counts, or None.
     """
 
-    # While tap imports a module, the Apps that the module would have run.
-    _marked: ClassVar[list[App] | None] = None
     # While tap makes or imports Apps, the broker of those that are given none.
     _lent: ClassVar[BrokerInterface | None] = None
 
@@ -348,8 +347,7 @@ class App:
         Raises:
             SystemExit: A port cannot be opened; the message says why.
         """
-        if App._marked is not None:
-            App._marked.append(self)
+        if marks(self):
             return
         failed: list[Failure] = []
         self.listen(*endpoints).addErrback(failed.append)
@@ -360,16 +358,8 @@ class App:
         closeOnShutdown(self.loop, self.close, self.abort)
         self.loop.run()
 
-    @staticmethod
-    @contextmanager
-    def marking() -> Iterator[list[App]]:
-        """While the context lasts, :meth:`run` serves nothing but adds its App to the list."""
-        marked: list[App] = []
-        before, App._marked = App._marked, marked
-        try:
-            yield marked
-        finally:
-            App._marked = before
+    marking = staticmethod(marking)
+    """While the context lasts, :meth:`run` serves nothing but adds its App to the list."""
 
     @staticmethod
     @contextmanager

@@ -13,6 +13,7 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService
+from twisted.internet.error import CannotListenError
 from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
@@ -357,8 +358,8 @@ def _load(name: str) -> Any:
         UsageError: There is no such thing, or its module fails.
     """
     place, attribute = _NAME.fullmatch(name).groups()  # type: ignore[union-attr]
-    with App.marking() as marked:
-        try:
+    try:
+        with App.marking() as marked:
             names = _namesOf(place)
             if attribute is not None:
                 thing = _lookUp(names, attribute)
@@ -368,10 +369,10 @@ def _load(name: str) -> Any:
                 thing = _onlyApp(names)
             if callable(thing) and not isinstance(thing, ComponentInterface):
                 thing = thing()
-        except UsageError as exc:
-            raise UsageError(f"{name}: {exc}") from None
-        except Exception as exc:
-            raise UsageError(f"{name}: {_inOneLine(exc)}") from None
+    except (UsageError, CannotListenError) as exc:
+        raise UsageError(f"{name}: {exc}") from None
+    except Exception as exc:
+        raise UsageError(f"{name}: {_inOneLine(exc)}") from None
     return thing
 
 

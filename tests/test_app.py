@@ -16,6 +16,7 @@ from ratchet_py.broker import MemoryBroker
 from ratchet_py.http import HttpServer, OriginCheck
 from ratchet_py.metrics import Metrics
 from ratchet_py.server import EchoServer
+from ratchet_py.server.marking import marks
 from ratchet_py.session import Session, SessionProvider, SessionsInterface
 from ratchet_py.testing import RawClient, WampClient, WebSocketClient, connect
 from ratchet_py.wamp import Component as WampComponent
@@ -299,7 +300,7 @@ def test_run_only_marks_while_a_module_is_imported():
         app.run()
     assert marked == [app, app]
     assert inner == [other]
-    assert App._marked is None
+    assert not marks(app)
 
 
 @pytest_twisted.ensureDeferred

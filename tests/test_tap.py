@@ -18,11 +18,13 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 
 from ratchet_py import App
 from ratchet_py.broker import RedisBroker
 from ratchet_py.http import HttpServer
 from ratchet_py.server import IoServer
+from ratchet_py.server.marking import marks
 from ratchet_py.service import RatchetService
 from ratchet_py.tap import Options, makeService
 from ratchet_py.testing import connect, connectRaw
@@ -190,9 +192,40 @@ def test_a_file_finds_its_neighbours(folder):
     assert service("--app", "sub/main.py").server.port == 99
 
 
+BY_HAND = """
+from ratchet_py.server import EchoServer, IoServer
+other = IoServer.factory(EchoServer(), 8081, "127.0.0.1")
+if __name__ == "__main__":
+    server = IoServer.factory(EchoServer(), 8080)
+    server.run()
+"""
+
+
+def test_a_stack_by_hand_is_served_where_the_options_say(folder, monkeypatch):
+    """Not where the file itself would, which its other servers do."""
+    reactor = MemoryReactorClock()
+    monkeypatch.setattr("twisted.internet.reactor", reactor, raising=False)
+    (folder / "by_hand.py").write_text(BY_HAND, encoding="utf-8")
+    made = service("--app", "by_hand.py", "--listen", "tcp:8099")
+    assert isinstance(made.server, IoServer)
+    assert [each[0] for each in reactor.tcpServers] == [8081]
+    assert made.endpoints == ["tcp:8099"]
+
+
+def test_a_port_of_a_file_that_is_taken_is_one_line(folder):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (folder / "taken.py").write_text(BY_HAND.replace("8081", str(port)), encoding="utf-8")
+        assert refusal("--app", "taken.py").startswith(
+            f"ratchet: taken.py: Couldn't listen on 127.0.0.1:{port}: "
+        )
+
+
 def test_after_an_import_run_serves_again(folder):
     refusal("--app", "things:broken")
-    assert App._marked is None
+    assert not marks(object())
 
 
 # -- routes, hosts, origins ------------------------------------------------------------------------

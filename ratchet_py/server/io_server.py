@@ -35,6 +35,7 @@ from ratchet_py.server.descriptors import (
 )
 from ratchet_py.server.drain import Drain
 from ratchet_py.server.io_connection import DirectIoConnection, IoConnection, attach
+from ratchet_py.server.marking import marks, postpones
 from ratchet_py.server.measured import MeasuredDirectIoConnection, MeasuredIoConnection
 from ratchet_py.server.proxy_protocol import ProxyFactory
 from ratchet_py.server.refuser import Refuser, refusalOf
@@ -139,11 +140,20 @@ class IoServer(Factory):
     ) -> _Server:
         """A server that listens already; :meth:`run` serves.
 
+        In a module that ``twistd ratchet --app`` imports it listens there unless it is the one that
+        is run.
+
         Raises:
             CannotListenError: The port is taken, or is not ours to open.
         """
         server = cls(component, reactor, limits)
-        server.ports.append(server.loop.listenTCP(port, server, interface=address, backlog=BACKLOG))
+
+        def open() -> None:
+            listening = server.loop.listenTCP(port, server, interface=address, backlog=BACKLOG)
+            server.ports.append(listening)
+
+        if not postpones(server, open):
+            open()
         return server
 
     def listen(self, *endpoints: str | IStreamServerEndpoint) -> Deferred[list[IListeningPort]]:
@@ -172,12 +182,17 @@ class IoServer(Factory):
     def run(self, *endpoints: str | IStreamServerEndpoint) -> None:
         """Serve until a signal; then close every client and return.
 
+        In a module that ``twistd ratchet --app`` imports it only says that this server is the one
+        to serve; where, ``--listen`` says.
+
         Args:
             endpoints: Where to listen, as :meth:`listen` takes it; none for who listens already.
 
         Raises:
             SystemExit: A port cannot be opened; the message says why.
         """
+        if marks(self):
+            return
         failed: list[Failure] = []
         self.listen(*endpoints).addErrback(failed.append)
         if failed:
