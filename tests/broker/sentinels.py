@@ -11,7 +11,7 @@ PASSWORD = "of the redis"
 SENTINEL_PASSWORD = "of the sentinels"
 
 # Seconds; only what hangs gets there.
-PATIENCE = 30
+PATIENCE = 60
 
 # As fast as it goes on a busy machine: two seconds instead of ten.
 PERIODS = (

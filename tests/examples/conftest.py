@@ -20,7 +20,7 @@ from twisted.internet.endpoints import HostnameEndpoint
 ROOT = Path(__file__).parent.parent.parent
 
 # Longer than anything here takes; only a server that hangs gets there.
-PATIENCE = 30
+PATIENCE = 60
 
 
 class Server:

@@ -230,13 +230,13 @@ async def test_websockets(serve, echo, compression):
         answered = client.ping(b"payload")
         for message in sent:
             client.send(message)
-        assert [client.recv(timeout=10) for _ in sent] == sent
+        assert [client.recv(timeout=60) for _ in sent] == sent
         assert answered.wait(10)
         # A message in fragments: text, and binary.
         client.send(iter(["gr", "üß", "", "e"]))
         client.send(iter([b"a" * 70_000, b"b", b""]))
-        assert client.recv(timeout=10) == "grüße"
-        assert client.recv(timeout=10) == b"a" * 70_000 + b"b"
+        assert client.recv(timeout=60) == "grüße"
+        assert client.recv(timeout=60) == b"a" * 70_000 + b"b"
         client.close(4001, "done")
         return client.close_code, [type(each).__name__ for each in client.protocol.extensions]
 
@@ -256,7 +256,7 @@ async def test_websockets_is_closed_by_the_application(serve):
     def talk(client):
         client.send("hello")
         with pytest.raises(ConnectionClosed) as closed:
-            client.recv(timeout=10)
+            client.recv(timeout=60)
         return closed.value.rcvd.code, closed.value.rcvd.reason
 
     served = await serve(Closing())
@@ -269,9 +269,9 @@ async def test_websockets_is_told_that_the_server_goes(serve, echo):
 
     def talk(client):
         client.send("hello")
-        client.recv(timeout=10)
+        client.recv(timeout=60)
         with pytest.raises(ConnectionClosed) as closed:
-            client.recv(timeout=10)
+            client.recv(timeout=60)
         return closed.value.rcvd.code
 
     talking = Deferred.fromCoroutine(inThread(talk, served))
@@ -284,10 +284,10 @@ async def test_websockets_is_told_that_the_server_goes(serve, echo):
 async def test_websockets_speaks_wamp(serve, pubsub):
     def talk(client):
         assert client.subprotocol == "wamp"
-        assert json.loads(client.recv(timeout=10))[0] == 0
+        assert json.loads(client.recv(timeout=60))[0] == 0
         client.send('[5,"t"]')
         client.send('[7,"t",{"a":1.0}]')
-        return client.recv(timeout=10)
+        return client.recv(timeout=60)
 
     served = await serve(pubsub)
     event = await inThread(talk, served, subprotocols=["other", "wamp"])

@@ -21,7 +21,7 @@ from ratchet_py.push.signature import sign
 ROOT = Path(__file__).parent.parent.parent
 
 # Only what hangs takes so long.
-PATIENCE = 10
+PATIENCE = 60
 
 
 def answer(status=202, body='{"nodes": 1, "confirmed": true}', *fields):

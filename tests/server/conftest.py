@@ -20,7 +20,7 @@ from ratchet_py import Limits, MessageComponentInterface
 from ratchet_py.server import IoServer, io_connection
 
 # Longer than anything here takes; only what hangs gets there.
-PATIENCE = 10
+PATIENCE = 60
 
 # No test is to pass because a time limit came to its help.
 LIMITS = Limits(closeTimeout=600, stallTimeout=600, handshakeTimeout=600, sendBuffer=64 << 20)
