@@ -50,7 +50,7 @@ def test_all_in_one_room(node, chromium, start):
 
     said = {}
     for guest in guests:
-        output, _ = guest.communicate(timeout=60)
+        output, _ = guest.communicate(timeout=180)
         assert guest.returncode == 0, guest.args
         lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
         said.update((line["name"], line["heard"]) for line in lines if "heard" in line)
