@@ -26,13 +26,14 @@ class Sentinel(RedisServer):
     def __init__(self, port, folder, master):
         super().__init__(port, folder, password=SENTINEL_PASSWORD)
         self._file = folder / f"sentinel-{port}.conf"
+        # Two seconds, lest they replace a master that only waits for the processor.
         self._file.write_text(
             f"port {port}\n"
             "bind 127.0.0.1\n"
             f'requirepass "{SENTINEL_PASSWORD}"\n'
             f"sentinel monitor {NAME} 127.0.0.1 {master.port} 2\n"
             f'sentinel auth-pass {NAME} "{PASSWORD}"\n'
-            f"sentinel down-after-milliseconds {NAME} 500\n"
+            f"sentinel down-after-milliseconds {NAME} 2000\n"
             f"sentinel failover-timeout {NAME} 2000\n"
         )
 
