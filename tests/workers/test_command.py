@@ -128,9 +128,7 @@ async def test_pushes_keep_their_order_and_count_once(cluster):
     push = await served.process.said(r"to /publish at http://127.0.0.1:(\d+)/, with the token (.*)")
     admin = await served.process.said(r"figures are at http://127.0.0.1:(\d+)/; .* token (\S+)")
     assert len(re.findall("Pushes go to", served.process.output)) == 1
-    subscribers = [await served.remote.wamp("/news") for _ in range(4)]
-    for one in subscribers:
-        one.say(5, "rain")
+    subscribers = await served.subscribeOnBoth("rain", 4)
     # Until Redis knows of both it is asked again: nobody says when.
     while (reached := json.loads((await pushed(push, "?")).body)["nodes"]) != 2:
         assert reached in (0, 1)
@@ -145,7 +143,7 @@ async def test_pushes_keep_their_order_and_count_once(cluster):
     for port, other in ((push[1], admin[2]), (admin[1], push[2])):
         assert (await pushed((None, port, other), 0)).status == 401
     # When the one that takes them dies, another one does.
-    pids = {(await served.open())[1] for _ in range(4)}
+    pids = {pid for _, pid in await served.openOnBoth(2)}
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
         while (answer := await pushed(admin, "x")).status != 202:
