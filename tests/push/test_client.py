@@ -185,12 +185,20 @@ def test_an_answer_without_words(serve):
 
 
 def test_a_server_that_has_no_room_is_asked_again(serve, pauses):
-    server = serve(answer(503, "busy"), Server.CLOSE, answer(503, "busy"), answer())
+    server = serve(*[answer(503, "busy")] * 2, answer())
     with PushClient(server.url, token="token") as client:
         assert client.push("news", 1).nodes == 1
     assert [body for _, body in server.requests] == [server.requests[0][1]] * 3
     assert len(pauses) == 2
     assert 0.05 <= pauses[0] <= 0.1 <= pauses[1] <= 0.2
+
+
+def test_it_is_asked_again_on_another_connection_if_it_has_closed_the_first(serve, monkeypatch):
+    server = serve(answer(503, "busy"), Server.CLOSE, answer())
+    monkeypatch.setattr("ratchet_py.push.client.time.sleep", lambda pause: server.untilClosed())
+    with PushClient(server.url, token="token") as client:
+        assert client.push("news", 1).nodes == 1
+    assert server.connections == 2
 
 
 def test_but_not_for_ever(serve, pauses):
