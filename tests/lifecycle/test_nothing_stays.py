@@ -113,9 +113,18 @@ ENDS = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def onlyWhatIsNew():
+    """Leave out what earlier tests have on the heap: to go through it took seconds each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def census():
     """How many objects of each class of ours are alive."""
-    # What dies may let others die: the leavings of the tests before, too.
+    # What dies may let others die.
     while gc.collect():
         pass
     return Counter(
